@@ -1,0 +1,72 @@
+/*
+ * host - what a virtual user gives to its script's API, and what the API may ask of it.
+ *
+ * load/ fills a js_host for each VM that it makes; js/ never includes load/.  One per VU; used only
+ * on the thread of its loop.  Everything pointed to outlives the VM.
+ */
+#ifndef JS_HOST_H
+#define JS_HOST_H
+
+#include "base/attr.h"
+#include "base/str.h"
+#include "client/http.h"
+#include "metrics/metrics.h"
+#include "metrics/tags.h"
+#include "net/dial.h"
+#include "rt/loop.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum js_stage {
+    JS_STAGE_INIT, /* module top level: no requests, checks, samples */
+    JS_STAGE_SETUP,
+    JS_STAGE_ITERATION,
+    JS_STAGE_TEARDOWN,
+    JS_STAGE_SUMMARY, /* handleSummary */
+};
+
+/* The options of the run that API modules obey; shared by all VUs, read-only (k6-surface 3.1). */
+struct js_run_options {
+    const char *user_agent;
+    int max_redirects;
+    bool max_redirects_set; /* explicitly: no warning when it is hit */
+    int batch, batch_per_host;
+    bool throw_errors; /* option `throw` */
+    bool discard_response_bodies;
+    bool no_connection_reuse, no_vu_connection_reuse;
+    bool no_cookies_reset;
+    uint32_t system_tags;  /* TAG_BIT()s that are on */
+    int64_t vu_memory_max; /* bytes of a VU's JS heap; 0: the default of limits.h */
+};
+
+struct js_host {
+    struct loop *loop;
+    const struct js_run_options *run;
+    struct registry *registry;
+    struct shard *shard;   /* NULL in the first init and for VMs that may not emit */
+    struct dialer *dialer; /* NULL likewise */
+    const char *local_ip;  /* source address or NULL */
+    const struct tag *env; /* __ENV: key, value */
+    uint32_t env_len;
+    uint32_t vu_id;         /* __VU: 0 for init, setup, teardown, summary */
+    int64_t wall_offset_ns; /* wall = mono + offset, fixed for the run */
+
+    /* Changed by load/ between iterations, by group() etc. within one. */
+    enum js_stage stage;
+    uint64_t iteration;  /* __ITER */
+    struct tagset *tags; /* run + scenario + VU + group tags: the base of every sample */
+    struct str group;    /* full path "::outer::inner", "" at the root */
+
+    /* Counted by the http API on all its sockets, reported by load/ as data_sent/_received once an
+     * iteration. */
+    uint64_t bytes_sent, bytes_received;
+
+    /* handleSummary etc. need to know what checks and groups exist: called on the first time this
+     * VM meets one (k6 keeps them in first-seen order).  May be NULL. */
+    void (*on_group)(void *arg, struct str path);
+    void (*on_check)(void *arg, struct str group_path, struct str name);
+    void *arg;
+};
+
+#endif

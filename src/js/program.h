@@ -1,0 +1,38 @@
+/*
+ * program - a script with all its modules, read and compiled once, shared read-only by every VM.
+ *
+ * Loading resolves imports (relative, absolute, file://), compiles each file to bytecode, and keeps
+ * every file that was read (modules, open()) for the archive.  k6-surface 2.2.
+ */
+#ifndef JS_PROGRAM_H
+#define JS_PROGRAM_H
+
+#include "base/attr.h"
+#include "base/str.h"
+#include "js/host.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct js_program;
+
+struct js_file {
+    const char *path; /* absolute, normalised */
+    const uint8_t *data;
+    size_t len;
+};
+
+/* `path`: as the user typed it ("-": `source` holds stdin's text and `pwd` its folder).  Reads and
+ * compiles the main file and everything it imports statically.  Not on a coroutine; may block on
+ * files.  E_NOT_FOUND (main file: exit code 255, imports: 107), E_SCRIPT (syntax: 107) with k6's
+ * message forms: "could not initialize 'x.js': could not load JS test 'file:///…': …". */
+NODISCARD int js_program_load(const char *path, struct str source, const char *pwd,
+                              struct js_program **ret);
+void js_program_free(struct js_program *p);
+
+const char *js_program_main_path(const struct js_program *p); /* absolute path of the main file */
+size_t js_program_files_len(const struct js_program *p); /* grows by open() in the first init */
+struct js_file js_program_file_at(const struct js_program *p, size_t i); /* [0] is the main file */
+
+#endif

@@ -1,0 +1,71 @@
+/*
+ * tags - immutable, sorted, interned sets of key=value; equal sets of one table are one pointer.
+ *
+ * A table belongs to one worker and needs no lock.  Sets live as long as their table; the number
+ * of distinct sets is limited (limits.h), and past it new sets fold into their base with one
+ * warning, so that memory stays flat with any number of URLs.
+ */
+#ifndef METRICS_TAGS_H
+#define METRICS_TAGS_H
+
+#include "base/attr.h"
+#include "base/str.h"
+
+#include <stdint.h>
+
+struct tag {
+    struct str key;
+    struct str value;
+};
+
+struct tagset {
+    const struct tag *tags; /* sorted by key, keys distinct */
+    uint32_t len;
+    uint32_t id;   /* dense within the table; 0 is the empty set */
+    uint64_t hash; /* of the content */
+    void *series;  /* shard.c's: series of this set, by metric */
+};
+
+struct tag_table;
+
+NODISCARD int tag_table_new(struct tag_table **ret);
+void tag_table_free(struct tag_table *t);
+
+struct tagset *tags_empty(struct tag_table *t);
+
+/* `base` with tags[0..n) added or replaced; a value with ptr NULL removes its key.  The strings
+ * are copied when the set is new.  Never NULL: out of memory or past the limit gives `base`.
+ * Cost when the set exists: one hash over the tags given and one look-up. */
+struct tagset *tags_with(struct tag_table *t, struct tagset *base, const struct tag *tags,
+                         uint32_t n);
+
+const struct tag *tags_find(const struct tagset *s, struct str key); /* NULL: not in it */
+
+/* System tags (k6-surface 4.2) as a set of bits. */
+enum system_tag {
+    TAG_PROTO,
+    TAG_SUBPROTO,
+    TAG_STATUS,
+    TAG_METHOD,
+    TAG_URL,
+    TAG_NAME,
+    TAG_GROUP,
+    TAG_CHECK,
+    TAG_ERROR,
+    TAG_ERROR_CODE,
+    TAG_TLS_VERSION,
+    TAG_SCENARIO,
+    TAG_SERVICE,
+    TAG_EXPECTED_RESPONSE,
+    TAG_ITER,
+    TAG_VU,
+    TAG_IP,
+    TAG_OCSP_STATUS,
+    TAG_SYSTEM_LEN,
+};
+#define TAG_BIT(t)        (1u << (t))
+#define TAGS_DEFAULT_BITS ((1u << TAG_ITER) - 1) /* all before `iter` */
+const char *system_tag_name(enum system_tag t);
+uint32_t system_tags_parse(struct str name); /* one name → its bit, 0 when unknown */
+
+#endif

@@ -1,0 +1,102 @@
+/*
+ * dial - from a host name to a connected stream: overrides, DNS cache, address rules, TCP, TLS.
+ *
+ * The rules (k6-surface 2.4, 3.1, 4.5) are one struct shared read-only by all VUs; the DNS cache is
+ * shared between workers behind a lock; the TLS context is one per worker.
+ */
+#ifndef NET_DIAL_H
+#define NET_DIAL_H
+
+#include "base/attr.h"
+#include "base/map.h"
+#include "base/str.h"
+#include "net/stream.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum dial_select { DIAL_SELECT_RANDOM, DIAL_SELECT_FIRST, DIAL_SELECT_ROUND_ROBIN };
+enum dial_policy {
+    DIAL_PREFER_IPV4,
+    DIAL_PREFER_IPV6,
+    DIAL_ONLY_IPV4,
+    DIAL_ONLY_IPV6,
+    DIAL_ANY,
+};
+
+/* A blocked range: the first `bits` of addr (IPv4 as ::ffff:0:0/96). */
+struct dial_cidr {
+    uint8_t addr[16];
+    int bits;
+    char text[64]; /* as the user wrote it */
+};
+
+/* Made once by the run, read by all; owned by the run. */
+struct dial_rules {
+    struct map hosts; /* "host" | "host:port" | "*.x" → char* "ip" | "ip:port" */
+    struct dial_cidr *blacklist;
+    size_t blacklist_len;
+    char **blocked_hostnames; /* patterns, leading '*' is a wildcard */
+    size_t blocked_hostnames_len;
+    int64_t dns_ttl_ns; /* INT64_MAX: for ever; 0: no cache */
+    enum dial_select dns_select;
+    enum dial_policy dns_policy;
+    bool insecure_skip_tls_verify;
+    const char *tls_min, *tls_max; /* "tls1.0".."tls1.3" or NULL */
+    bool offer_h2;                 /* ALPN h2; false until client/http2 exists */
+};
+
+/* Defaults as k6 has them; blacklist etc. empty. */
+void dial_rules_init(struct dial_rules *r);
+void dial_rules_fini(struct dial_rules *r);
+NODISCARD int dial_cidr_parse(struct str text, struct dial_cidr *ret); /* E_CONFIG with message */
+
+/* Why a dial failed, in k6's terms (k6-surface 4.5). */
+enum dial_failure {
+    DIAL_OK,
+    DIAL_DNS_NO_HOST,      /* 1101 */
+    DIAL_DNS_OTHER,        /* 1100 */
+    DIAL_BLACKLISTED,      /* 1110 */
+    DIAL_BLOCKED_HOSTNAME, /* 1111 */
+    DIAL_TCP_TIMEOUT,      /* 1211 */
+    DIAL_TCP_REFUSED,      /* 1212 */
+    DIAL_TCP_ERRNO,        /* 1213 */
+    DIAL_TCP_OTHER,        /* 1210 */
+    DIAL_RESET,            /* 1220 */
+    DIAL_TLS_GENERIC,      /* 1300 */
+    DIAL_TLS_RECORD,       /* 1301 */
+    DIAL_TLS_UNKNOWN_CA,   /* 1310 */
+    DIAL_TLS_HOSTNAME,     /* 1311 */
+    DIAL_DEADLINE,         /* 1050: the request's own deadline, not the 30 s of a dial */
+    DIAL_CANCELLED,
+};
+
+struct dial_result {
+    int64_t lookup_ns, connect_ns, tls_ns; /* durations */
+    enum dial_failure failure;             /* DIAL_OK on success */
+    int sys_errno;                         /* of the failed connect, or 0 */
+};
+
+struct dialer;    /* one per worker: TLS context, session settings, resolver handle */
+struct dns_cache; /* one per run, thread-safe */
+
+NODISCARD int dns_cache_new(struct dns_cache **ret);
+void dns_cache_free(struct dns_cache *c);
+
+/* `rules` and `cache` outlive the dialer.  Reads SSL_CERT_FILE / SSL_CERT_DIR; E_CONFIG with a
+ * message when they can't be loaded. */
+NODISCARD int dialer_new(const struct dial_rules *rules, struct dns_cache *cache,
+                         struct dialer **ret);
+void dialer_free(struct dialer *d);
+
+/*
+ * Connects to host:port (host: a name, IPv4, or IPv6 without brackets), with TLS when `tls`; SNI
+ * and the checked name are `host` whatever the overrides say.  local_ip: source address or NULL. At
+ * most 30 s and never after `deadline_ns`.  *ret_how is always filled; 0 or a negative code with a
+ * message in k6's words ("dial tcp 127.0.0.1:1: connect: connection refused").
+ */
+YIELDS NODISCARD int dial(struct dialer *d, struct str host, uint16_t port, bool tls,
+                          const char *local_ip, int64_t deadline_ns, struct stream **ret,
+                          struct dial_result *ret_how);
+
+#endif
