@@ -9,7 +9,6 @@
 
 #include "base/attr.h"
 #include "base/str.h"
-#include "client/http.h"
 #include "metrics/metrics.h"
 #include "metrics/tags.h"
 #include "net/dial.h"

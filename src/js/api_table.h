@@ -1,0 +1,7 @@
+/*
+ * api_table - the modules that a script can import.  Included by api_table.c.
+ */
+JS_API(js_api_k6)
+JS_API(js_api_http)
+JS_API(js_api_metrics)
+JS_API(js_api_timers)
