@@ -1,0 +1,134 @@
+/** The public HTTP API, called with the session's cookie. Nothing here is private to the page. */
+import { aggregateCall, rangeCall, type RangeParams } from "../lib/query";
+import type { LoadTest, MetricReply, MetricSeries, TestRun, TestRunList, Threshold } from "./types";
+
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    /** The HTTP status; 0 when there was no answer. */
+    readonly status: number,
+  ) {
+    super(message);
+    this.name = "ApiError";
+  }
+}
+
+let onSignedOut: () => void = () => {};
+
+/** Called whenever an answer says that nobody is signed in. */
+export function whenSignedOut(fn: () => void): void {
+  onSignedOut = fn;
+}
+
+let clockOffset = 0;
+
+/** The server's time now, in ms since the epoch: a wrong clock on the reader's side must not bend durations. */
+export function serverNow(): number {
+  return Date.now() + clockOffset;
+}
+
+function learnClock(response: Response): void {
+  const date = Date.parse(response.headers.get("date") ?? "");
+  // The header has whole seconds: below two seconds of difference the clocks may well agree.
+  if (!Number.isNaN(date)) clockOffset = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
+}
+
+async function request(path: string, init: RequestInit = {}): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(path, { credentials: "same-origin", cache: "no-store", ...init });
+  } catch (cause) {
+    if (init.signal?.aborted) throw cause;
+    throw new ApiError("The server doesn't answer.", 0);
+  }
+  learnClock(response);
+  if (response.ok) return response;
+  if (response.status === 401 && path !== "/session") onSignedOut();
+  throw new ApiError(await messageOf(response), response.status);
+}
+
+async function messageOf(response: Response): Promise<string> {
+  try {
+    const body = (await response.json()) as { error?: { message?: string } };
+    if (body.error?.message) return body.error.message;
+  } catch {
+    // Not the API's error form: say what the status says.
+  }
+  return `The server answered ${response.status} ${response.statusText}`.trim();
+}
+
+async function json<T>(path: string, signal?: AbortSignal | null): Promise<T> {
+  const response = await request(path, { headers: { Accept: "application/json" }, signal: signal ?? null });
+  return (await response.json()) as T;
+}
+
+export interface Session {
+  name: string;
+}
+
+export const session = {
+  get: (): Promise<Session> => json("/session"),
+  async open(token: string): Promise<void> {
+    await request("/session", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ token }),
+    });
+  },
+  async close(): Promise<void> {
+    await request("/session", { method: "DELETE" });
+  },
+};
+
+export function listRuns(skip: number, top: number, signal?: AbortSignal): Promise<TestRunList> {
+  const order = encodeURIComponent("created desc");
+  return json(`/cloud/v6/test_runs?$orderby=${order}&$top=${top}&$skip=${skip}&$count=true`, signal);
+}
+
+export const getRun = (id: number, signal?: AbortSignal): Promise<TestRun> => json(`/cloud/v6/test_runs/${id}`, signal);
+
+const names = new Map<number, Promise<string>>();
+
+/** A test's name is asked for once. */
+export function testName(testId: number): Promise<string> {
+  let name = names.get(testId);
+  if (!name) {
+    name = json<LoadTest>(`/cloud/v6/load_tests/${testId}`).then((test) => test.name);
+    names.set(testId, name);
+    name.catch(() => names.delete(testId));
+  }
+  return name;
+}
+
+export async function getScript(runId: number, signal?: AbortSignal): Promise<string | null> {
+  try {
+    const response = await request(`/cloud/v6/test_runs/${runId}/script`, {
+      headers: { Accept: "text/javascript" },
+      signal: signal ?? null,
+    });
+    return await response.text();
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return null;
+    throw error;
+  }
+}
+
+export async function getThresholds(runId: number, signal?: AbortSignal): Promise<Threshold[]> {
+  return (await json<{ value: Threshold[] }>(`/cloud/v5/test_runs/${runId}/thresholds`, signal)).value;
+}
+
+/** A metric that the run hasn't sent yet is answered with 400: no data, and no mistake of the reader's. */
+async function series(path: string, signal?: AbortSignal): Promise<MetricSeries[]> {
+  try {
+    return (await json<MetricReply>(path, signal)).data.result;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 400) return [];
+    throw error;
+  }
+}
+
+export const queryRange = (runId: number, params: RangeParams, signal?: AbortSignal): Promise<MetricSeries[]> =>
+  series(`/cloud/v5/test_runs/${runId}/${rangeCall(params)}`, signal);
+
+export const queryAggregate = (runId: number, query: string, metric: string, signal?: AbortSignal): Promise<MetricSeries[]> =>
+  series(`/cloud/v5/test_runs/${runId}/${aggregateCall(query, metric)}`, signal);
