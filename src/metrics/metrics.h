@@ -20,7 +20,7 @@ struct submetric {
     char *suffix;     /* "scenario:arr" */
     struct tag *tags; /* what a sample must carry, all of them */
     uint32_t tags_len;
-    uint32_t index; /* place among the sinks of a snapshot, after the metrics' */
+    uint32_t index; /* 0..: place among the sinks of a snapshot after the metrics' */
 };
 
 /* One closed time bucket of one series; `value` is by the metric's type. */
@@ -52,6 +52,9 @@ struct registry *metrics_registry(struct metrics *m);
 /* Before workers start: period 0 means no buckets.  One consumer. */
 void metrics_want_buckets(struct metrics *m, uint32_t period_s, bucket_consumer_fn *fn, void *arg);
 
+/* Before workers start: also keeps each scenario's and group's own sinks (summary mode full). */
+void metrics_want_sections(struct metrics *m);
+
 /* Parses "name{k:v,k2:v2}" (k6-surface 4.3) and finds or adds the sub-metric; plain names give
  * *ret = NULL with *ret_metric set.  E_CONFIG with k6's message. */
 NODISCARD int metrics_submetric(struct metrics *m, struct str key, const struct metric **ret_metric,
@@ -72,16 +75,53 @@ void shard_tick(struct shard *s, int64_t wall_ns);
 /* By the worker at its end: closes everything, the batch marked last. */
 void shard_finish(struct shard *s, int64_t wall_ns);
 
-/* The merged view of all shards: a sink per metric id, then one per sub-metric. */
+/* A check of one group of one scenario.  The names belong to the run's `metrics`. */
+struct check_count {
+    struct str scenario; /* empty: outside of scenarios (setup, teardown) */
+    struct str group;    /* full path "::outer::inner"; empty at the root */
+    struct str name;
+    uint64_t passes, fails;
+    uint64_t seq; /* order of first sight in the whole run */
+};
+
+/* A group that a check or a group_duration sample was seen in.  Names as above. */
+struct group_seen {
+    struct str path;
+    uint64_t seq;
+};
+
+/* What a scenario, or a group within one, measured itself; only with metrics_want_sections(). */
+struct section {
+    struct str scenario; /* empty: outside of scenarios */
+    struct str group;    /* full path; empty: the scenario as a whole, with its groups */
+    uint64_t seq;
+    struct sink *sinks; /* by metric id */
+    size_t len;
+};
+
+/* The merged view of all shards: a sink per metric id, then one per sub-metric.  Owns its sinks;
+ * valid as long as `metrics` is. */
 struct snapshot {
     struct sink *sinks;
-    size_t len; /* registry_len + submetrics_len at the time it was made */
+    size_t len;         /* metrics_len + sub-metrics */
+    size_t metrics_len; /* registry_len when it was made */
+
+    struct check_count *checks; /* in no order: see seq */
+    size_t checks_len;
+    struct group_seen *groups; /* likewise */
+    size_t groups_len;
+    struct section *sections; /* likewise */
+    size_t sections_len;
+
+    uint64_t dropped; /* samples lost to a limit */
 };
 NODISCARD int snapshot_new(struct metrics *m, struct snapshot **ret);
 void snapshot_free(struct snapshot *s);
 /* Adds a shard's sinks; called on that shard's worker (or after it ended).  The caller sees to it
- * that only one thread at a time merges into `into`. */
-void shard_merge_into(const struct shard *s, struct snapshot *into);
+ * that only one thread at a time merges into `into`.  0 or -ENOMEM; what was merged until then
+ * stays, counts before histograms. */
+int shard_merge_into(const struct shard *s, struct snapshot *into);
+/* NULL when the metric was registered after the snapshot was made. */
 const struct sink *snapshot_metric(const struct snapshot *s, const struct metric *m);
 const struct sink *snapshot_submetric(const struct snapshot *s, const struct metrics *m,
                                       const struct submetric *sub);

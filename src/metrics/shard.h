@@ -10,6 +10,7 @@
 #define METRICS_SHARD_H
 
 #include "base/attr.h"
+#include "base/str.h"
 #include "metrics/metric.h"
 #include "metrics/sink.h"
 #include "metrics/tags.h"
@@ -39,5 +40,16 @@ struct http_sample {
 };
 void shard_add_http(struct shard *s, struct tagset *tags, const struct http_sample *h,
                     int64_t wall_ns);
+
+/* One entry of a check(): a sample of `checks` (1 or 0) tagged with `base`, `extra` and, when
+ * TAG_CHECK is in `system_tags`, check=name; and one more pass or failure of check `name` in
+ * `group` (full path, "" at the root) and in the scenario that `base` names.  `group` is not put
+ * into the tags: `base` carries it already. */
+void shard_add_check(struct shard *s, struct tagset *base, struct str group, struct str name,
+                     const struct tag *extra, uint32_t extra_len, uint32_t system_tags, bool ok,
+                     int64_t wall_ns);
+
+/* Samples that were lost to a limit or to memory so far. */
+uint64_t shard_dropped(const struct shard *s);
 
 #endif
