@@ -64,6 +64,12 @@ struct output_run_info {
     struct metrics *metrics;
     uint32_t workers;       /* shards that hand over batches: bucket_batch.worker < workers */
     int64_t wall_offset_ns; /* wall = mono + offset, of all samples */
+
+    /* For an output that wants the test to end (the server says so): main loop's thread, any time
+     * between start() and stop().  `code` with its message in the current error slot; the test ends
+     * as aborted by the system, teardown and summary included. */
+    void (*stop_run)(void *arg, int code);
+    void *stop_run_arg;
 };
 
 struct output_result {

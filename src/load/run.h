@@ -1,0 +1,93 @@
+/*
+ * run - a whole test in this process: load, init, outputs, setup, executors, thresholds, teardown,
+ * summary.
+ *
+ * run_test() owns the calling thread (the main loop with signals) until the test has ended, and
+ * starts one thread per worker.  It prints nothing: what is to be seen goes through struct run_ui
+ * and base/log.
+ */
+#ifndef LOAD_RUN_H
+#define LOAD_RUN_H
+
+#include "base/attr.h"
+#include "base/str.h"
+#include "load/options.h"
+#include "load/status.h"
+#include "metrics/metrics.h"
+#include "output/output.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* k6-surface 1.4 */
+enum exit_code {
+    EXIT_OK = 0,
+    EXIT_CLOUD_FAILED = 97,
+    EXIT_CLOUD_PROGRESS = 98,
+    EXIT_THRESHOLDS = 99,
+    EXIT_SETUP_TIMEOUT = 100,
+    EXIT_TEARDOWN_TIMEOUT = 101,
+    EXIT_TIMEOUT = 102,
+    EXIT_CONFIG = 104,
+    EXIT_INTERRUPTED = 105,
+    EXIT_SCRIPT = 107,
+    EXIT_SCRIPT_ABORTED = 108,
+    EXIT_USAGE = 255,
+};
+
+enum summary_mode { SUMMARY_COMPACT, SUMMARY_FULL, SUMMARY_DISABLED };
+
+/* What the summary is made from; valid during the call. */
+struct run_result {
+    struct metrics *metrics;
+    const struct snapshot *snapshot;
+    const struct options *options; /* derived */
+    const struct output_result *result;
+    int64_t duration_ns;
+    struct run *run;
+};
+
+/* How a run shows itself; called on the main thread, must not wait.  Any may be NULL. */
+struct run_ui {
+    void *arg;
+    int64_t tick_ns; /* between calls of tick(): 1 s, or 100 ms on a terminal */
+    /* Options are known, outputs have started: the description block. */
+    void (*described)(void *arg, const struct run_status *s);
+    void (*tick)(void *arg, const struct run_status *s);
+    /* The summary's turn: before it the last progress is cleared, after it the final one shown. */
+    void (*summary)(void *arg, struct str destination, const void *data, size_t len);
+    void (*ended)(void *arg, const struct run_status *s);
+    /* Second signal: ends the process at once. */
+    void (*killed)(void *arg, int exit_code);
+};
+
+struct run_request {
+    const char *script_arg; /* as typed; "-": the text is in `source` */
+    struct str source;
+    const char *pwd; /* absolute */
+
+    /* Layers below and above the script's options; NULL: empty. */
+    const struct options *config_layer, *env_layer, *cli_layer;
+
+    const struct tag *env; /* __ENV: process environment and -e */
+    size_t env_len;
+    const struct tag *cli_env; /* of -e only, for archives */
+    size_t cli_env_len;
+
+    uint32_t workers;          /* 0: one a core */
+    int64_t vu_memory_max;     /* bytes, 0: the default */
+    bool no_thresholds;
+    enum summary_mode summary_mode;
+    const char *summary_export; /* path or NULL */
+    bool no_color, stdout_tty, stderr_tty; /* what handleSummary is told */
+
+    const struct output *outputs; /* run_test() starts and stops, the caller frees them */
+    size_t outputs_len;
+    const struct run_ui *ui;
+};
+
+/* 0, or a negative code with message and exit code in the error slot (not yet logged).  Crossed
+ * thresholds are E_REFUSED with exit code 99, a signal -ECANCELED with 105. */
+NODISCARD int run_test(const struct run_request *req);
+
+#endif

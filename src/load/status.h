@@ -1,0 +1,57 @@
+/*
+ * status - what can be seen of a run from outside while it goes: phases, counts, scenarios.
+ *
+ * Filled in on the main thread from the workers' counters; a view, valid during the call that hands
+ * it out.
+ */
+#ifndef LOAD_STATUS_H
+#define LOAD_STATUS_H
+
+#include "load/options.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum run_phase {
+    RUN_PHASE_INIT,  /* virtual users are being made */
+    RUN_PHASE_SETUP,
+    RUN_PHASE_RUNNING,
+    RUN_PHASE_TEARDOWN,
+    RUN_PHASE_ENDED,
+};
+
+enum scenario_state {
+    SCENARIO_WAITING, /* its startTime hasn't come */
+    SCENARIO_RUNNING,
+    SCENARIO_STOPPING, /* regular duration over, iterations finish */
+    SCENARIO_DONE,
+    SCENARIO_INTERRUPTED,
+};
+
+struct scenario_status {
+    const struct scenario *config;
+    enum scenario_state state;
+    int64_t elapsed_ns;  /* since its startTime, not more than duration_ns; waiting: 0 */
+    int64_t waiting_ns;  /* until its startTime */
+    int64_t duration_ns; /* regular: without gracefulStop */
+    double progress;     /* 0..1 */
+    uint32_t vus, vus_max;
+    uint64_t iterations, iterations_total; /* shared and per-vu */
+};
+
+struct run_status {
+    enum run_phase phase;
+    const char *script_arg;
+    const char **outputs; /* descriptions */
+    size_t outputs_len;
+    double segment; /* share of the whole test that runs here, 0..1 */
+    int64_t elapsed_ns;
+    int64_t duration_max_ns; /* incl. gracefulStop */
+    uint32_t vus_active, vus_ready, vus_planned, vus_max;
+    uint64_t iterations_full, iterations_interrupted;
+    const struct scenario_status *scenarios; /* sorted by (startTime, name) */
+    size_t scenarios_len;
+};
+
+#endif
