@@ -16,6 +16,14 @@
 #define TAR_ENTRIES_MAX           20000         /* files of one archive; headers cost 512 bytes each */
 
 /* rt */
+#define RT_COROUTINES_MAX   (1 << 20) /* a loop's stacks; 256 GB of address space */
+#define RT_STACKS_PER_CHUNK 64        /* stacks of one mapping, 16 MB of address space */
+#define RT_STACKS_WARM      64        /* free stacks that keep their pages for the next coroutine */
+#define RT_STACK_KEEP_BYTES 8192      /* what the other free stacks keep, at their top */
+#define RT_MPROTECT_GUARDS  4096      /* guard pages of old kernels cost two of 65,530 mappings each */
+#define RT_EVENTS_PER_TURN  256       /* of epoll; more wait for the next turn */
+#define RT_TIMERS_MAX       (1 << 24) /* a loop's armed timers, its coroutines' among them */
+#define RT_OFFLOAD_THREADS  16        /* DNS look-ups that hang must not hold up file work */
 
 /* net, client */
 
@@ -28,7 +36,37 @@
 /* load */
 
 /* store */
+#define STORE_BUSY_TIMEOUT_MS 5000               /* another process looks into the file */
+#define STORE_VALUE_MAX       (256 * 1024 * 1024) /* one SQLite value: options, blobs */
+#define STORE_OPEN_RUNS_MAX   64                 /* run files open at once; two descriptors each */
+#define STORE_SERIES_MAX      1000000            /* series of one run */
+#define STORE_METRICS_MAX     10000              /* metrics of one run */
+#define STORE_LIST_MAX        1000               /* rows of one page of a list, as k6's API has it */
+#define STORE_ARENA_MAX       (64 * 1024 * 1024) /* one answer of the store */
+#define STORE_HISTORY_MAX     64                 /* states of one run */
+#define STORE_THRESHOLDS_MAX  1000               /* of one run */
+#define STORE_KEY_MAX         128                /* idempotency key; k6 sends 16 */
+#define QUERY_TEXT_MAX        8192               /* a query or a selector */
+#define QUERY_POINTS_MAX      20000              /* points of one series: 16 h of 3 s buckets */
+#define QUERY_SERIES_MAX      20000              /* series of one answer */
+#define QUERY_DEPTH_MAX       4                  /* aggregators around each other */
+#define QUERY_LABELS_MAX      32                 /* names in one by (...) */
+#define QUERY_MATCHERS_MAX    32                 /* matchers of one selector */
+#define QUERY_REGEX_STEPS_MAX 100000             /* steps of one regular expression on one value */
 
 /* server */
+#define SERVER_JSON_BODY_MAX    (8 * 1024 * 1024)   /* options of a test, thresholds */
+#define SERVER_PUSH_BODY_MAX    (16 * 1024 * 1024)  /* packed; 1,000 series of k6 take 0.2 MB */
+#define SERVER_PUSH_MAX         (64 * 1024 * 1024)  /* unpacked */
+#define SERVER_ARCHIVE_MAX      (100 * 1000 * 1000) /* as the hosted cloud has it */
+#define SERVER_CONNECTIONS_MAX  1000
+#define SERVER_PER_IP_MAX       500                 /* a proxy in front is one address */
+#define SERVER_CONNECTION_BYTES (64 * 1024)         /* request line and headers */
+#define SERVER_IDLE_S           90                  /* of a connection; live events write sooner */
+#define SERVER_EVENTS_MAX       256                 /* live streams at once */
+#define SERVER_EVENT_BYTES      (256 * 1024)        /* unread events of one stream */
+#define SERVER_LINKS_MAX        64                  /* one-time links open at once */
+#define SERVER_LOGINS_MAX       20                  /* failed sign-ins in SERVER_LOGIN_WINDOW_S */
+#define SERVER_LOGIN_WINDOW_S   60
 
 #endif

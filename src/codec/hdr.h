@@ -15,6 +15,7 @@
 #include "base/attr.h"
 #include "base/buf.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define HDR_RESOLUTION 0.001
@@ -77,6 +78,10 @@ NODISCARD int hdr_merge_wire(struct hdr *h, const struct hdr_wire *from);
 double hdr_quantile(const struct hdr *h, double q);
 double hdr_avg(const struct hdr *h);    /* sum / count; 0 when it is empty */
 double hdr_stddev(const struct hdr *h); /* of the population, from the counters' middles */
+
+/* The next run of counters that are not 0, at or after offset *at of the window; false when there
+ * is none.  Walk with `at += len`. */
+bool hdr_next_run(const struct hdr *h, uint32_t *at, uint32_t *ret_len);
 
 /* The own compact form, for storage. */
 void hdr_encode(const struct hdr *h, struct buf *out);

@@ -1,0 +1,375 @@
+/*
+ * Storage form (hdr_encode): varint count, extra_low, extra_high; sum, min, max as little-endian
+ * doubles; varint number of spans; for each span varint offset, varint length and its counters.
+ * An empty histogram is the single byte 0.
+ */
+#include "codec/hdr.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "codec/varint.h"
+
+/* The window grows in steps of this many counters, so that it seldom moves. */
+enum { STEP = 64 };
+
+/* Sparse zeros shorter than this cost less as counters than as a new span of two varints. */
+enum { SPAN_GAP_MAX = 2 };
+
+void hdr_init(struct hdr *h)
+{
+    *h = (struct hdr){0};
+}
+
+void hdr_fini(struct hdr *h)
+{
+    mem_free(h->counters);
+    *h = (struct hdr){0};
+}
+
+void hdr_reset(struct hdr *h)
+{
+    *h = (struct hdr){.counters = h->counters, .cap = h->cap};
+}
+
+int32_t hdr_index(double value)
+{
+    double v = value / HDR_RESOLUTION;
+    if (!(v >= 0) || v > (double)INT64_MAX)
+        return -1;
+    uint64_t u = (uint64_t)ceil(v);
+    if (u < 256)
+        return (int32_t)u;
+    int d = 63 - __builtin_clzll(u >> 7);
+    return (int32_t)((uint32_t)d << 7) + (int32_t)(u >> d);
+}
+
+void hdr_range(uint32_t index, double *ret_low, double *ret_high)
+{
+    if (index < 256) {
+        *ret_low = index > 0 ? (index - 1) * HDR_RESOLUTION : 0;
+        *ret_high = index * HDR_RESOLUTION;
+        return;
+    }
+    uint32_t d = (index >> 7) - 1;
+    double low = ldexp((double)((index & 127) + 128), (int)d);
+    *ret_low = (low - 1) * HDR_RESOLUTION;
+    *ret_high = (low + ldexp(1, (int)d) - 1) * HDR_RESOLUTION;
+}
+
+/* Makes the window hold low..high. */
+static int cover(struct hdr *h, uint32_t low, uint32_t high)
+{
+    uint32_t first = low / STEP * STEP;
+    uint32_t end = (high / STEP + 1) * STEP;
+    if (h->len > 0) {
+        first = MIN(first, h->first);
+        end = MAX(end, h->first + h->len);
+        if (first == h->first && end == h->first + h->len)
+            return 0;
+    }
+    uint32_t len = end - first;
+    if (len > h->cap) {
+        uint32_t *grown = mem_realloc_array(h->counters, len, sizeof *grown);
+        if (!grown)
+            return -ENOMEM;
+        h->counters = grown;
+        h->cap = len;
+    }
+    uint32_t shift = h->len > 0 ? h->first - first : 0;
+    if (h->len > 0)
+        memmove(h->counters + shift, h->counters, h->len * sizeof *h->counters);
+    memset(h->counters, 0, shift * sizeof *h->counters);
+    memset(h->counters + shift + h->len, 0, (len - shift - h->len) * sizeof *h->counters);
+    h->first = first;
+    h->len = len;
+    return 0;
+}
+
+static void bump(uint32_t *counter, uint32_t n)
+{
+    if (__builtin_add_overflow(*counter, n, counter))
+        *counter = UINT32_MAX;
+}
+
+/* Everything beside the window; `count` includes the extra ones. */
+static void note(struct hdr *h, uint64_t count, double sum, double min, double max)
+{
+    if (count == 0)
+        return;
+    h->min = h->count > 0 ? fmin(h->min, min) : min;
+    h->max = h->count > 0 ? fmax(h->max, max) : max;
+    h->count += count;
+    h->sum += sum;
+}
+
+int hdr_add(struct hdr *h, double value)
+{
+    if (isnan(value))
+        return 0;
+    int32_t index = hdr_index(value);
+    if (index < 0) {
+        if (value < 0)
+            h->extra_low++;
+        else
+            h->extra_high++;
+    } else {
+        uint32_t i = (uint32_t)index;
+        if (UNLIKELY(i - h->first >= h->len || i < h->first)) {
+            int rc = cover(h, i, i);
+            if (rc < 0)
+                return rc;
+        }
+        bump(&h->counters[i - h->first], 1);
+    }
+    note(h, 1, value, value, value);
+    return 0;
+}
+
+int hdr_merge(struct hdr *h, const struct hdr *from)
+{
+    if (from->len > 0) {
+        int rc = cover(h, from->first, from->first + from->len - 1);
+        if (rc < 0)
+            return rc;
+        uint32_t *to = h->counters + (from->first - h->first);
+        for (uint32_t i = 0; i < from->len; i++)
+            bump(&to[i], from->counters[i]);
+    }
+    h->extra_low += from->extra_low;
+    h->extra_high += from->extra_high;
+    note(h, from->count, from->sum, from->min, from->max);
+    return 0;
+}
+
+/* The indexes of the spans, checked: *ret_low..*ret_high; counters_len has to fit exactly. */
+static int check_spans(const struct hdr_wire *w, uint32_t *ret_low, uint32_t *ret_high)
+{
+    uint64_t at = 0;
+    uint64_t used = 0;
+    for (uint32_t i = 0; i < w->spans_len; i++) {
+        at += w->spans[i].offset;
+        if (i == 0)
+            *ret_low = (uint32_t)at;
+        at += w->spans[i].length;
+        used += w->spans[i].length;
+        if (at > HDR_INDEX_MAX)
+            return err_set(E_CORRUPT, "histogram: index beyond %d", HDR_INDEX_MAX);
+    }
+    if (used != w->counters_len)
+        return err_set(E_CORRUPT, "histogram: %u counters for spans of %llu", w->counters_len,
+                       (unsigned long long)used);
+    *ret_high = at > 0 ? (uint32_t)at - 1 : 0;
+    return 0;
+}
+
+int hdr_merge_wire(struct hdr *h, const struct hdr_wire *from)
+{
+    if (from->resolution != 0 && fabs(from->resolution - HDR_RESOLUTION) > 1e-12)
+        return err_set(E_CORRUPT, "histogram: resolution %g, only %g is known", from->resolution,
+                       HDR_RESOLUTION);
+    if (!isfinite(from->sum) || !isfinite(from->min) || !isfinite(from->max))
+        return err_set(E_CORRUPT, "histogram: sum, min or max is not a number");
+    uint32_t low = 0;
+    uint32_t high = 0;
+    int rc = check_spans(from, &low, &high);
+    if (rc < 0)
+        return rc;
+    if (from->counters_len > 0) {
+        rc = cover(h, low, high);
+        if (rc < 0)
+            return rc;
+        uint32_t at = 0;
+        const uint32_t *counter = from->counters;
+        for (uint32_t s = 0; s < from->spans_len; s++) {
+            at += from->spans[s].offset;
+            for (uint32_t i = 0; i < from->spans[s].length; i++)
+                bump(&h->counters[at++ - h->first], *counter++);
+        }
+    }
+    h->extra_low += from->extra_low;
+    h->extra_high += from->extra_high;
+    note(h, from->count, from->sum, from->min, from->max);
+    return 0;
+}
+
+/* The value at a rank (0-based) of the sorted values, by its place among those of its counter. */
+static double value_at_rank(const struct hdr *h, uint64_t rank)
+{
+    if (rank == 0 || rank < h->extra_low)
+        return h->min;
+    uint64_t below = h->extra_low;
+    for (uint32_t i = 0; i < h->len; i++) {
+        uint32_t n = h->counters[i];
+        if (rank < below + n) {
+            double low, high;
+            hdr_range(h->first + i, &low, &high);
+            low = fmax(low, h->min);
+            high = fmin(high, h->max);
+            double share = ((double)(rank - below) + 0.5) / n;
+            return fmin(fmax(low + (high - low) * share, h->min), h->max);
+        }
+        below += n;
+    }
+    return h->max;
+}
+
+double hdr_quantile(const struct hdr *h, double q)
+{
+    if (h->count == 0)
+        return 0;
+    if (q <= 0)
+        return h->min;
+    if (q >= 1)
+        return h->max;
+    double rank = q * (double)(h->count - 1);
+    uint64_t whole = (uint64_t)rank;
+    double lower = value_at_rank(h, whole);
+    double part = rank - (double)whole;
+    if (part <= 0 || whole + 1 >= h->count)
+        return lower;
+    double upper = whole + 2 >= h->count ? h->max : value_at_rank(h, whole + 1);
+    return lower + (upper - lower) * part;
+}
+
+double hdr_avg(const struct hdr *h)
+{
+    return h->count > 0 ? h->sum / (double)h->count : 0;
+}
+
+double hdr_stddev(const struct hdr *h)
+{
+    if (h->count == 0)
+        return 0;
+    double avg = hdr_avg(h);
+    double squares = (double)h->extra_low * (h->min - avg) * (h->min - avg) +
+                     (double)h->extra_high * (h->max - avg) * (h->max - avg);
+    for (uint32_t i = 0; i < h->len; i++) {
+        if (h->counters[i] == 0)
+            continue;
+        double low, high;
+        hdr_range(h->first + i, &low, &high);
+        double mid = (fmax(low, h->min) + fmin(high, h->max)) / 2;
+        squares += h->counters[i] * (mid - avg) * (mid - avg);
+    }
+    return sqrt(squares / (double)h->count);
+}
+
+bool hdr_next_run(const struct hdr *h, uint32_t *at, uint32_t *ret_len)
+{
+    while (*at < h->len && h->counters[*at] == 0)
+        (*at)++;
+    if (*at == h->len)
+        return false;
+    uint32_t end = *at + 1;
+    while (end < h->len && h->counters[end] > 0)
+        end++;
+    *ret_len = end - *at;
+    return true;
+}
+
+/* As hdr_next_run, but over short gaps. */
+static bool next_span(const struct hdr *h, uint32_t *at, uint32_t *ret_len)
+{
+    if (!hdr_next_run(h, at, ret_len))
+        return false;
+    uint32_t next = *at + *ret_len;
+    uint32_t n = 0;
+    while (hdr_next_run(h, &next, &n) && next - (*at + *ret_len) <= SPAN_GAP_MAX) {
+        *ret_len = next + n - *at;
+        next += n;
+    }
+    return true;
+}
+
+void hdr_encode(const struct hdr *h, struct buf *out)
+{
+    varint_put(out, h->count);
+    if (h->count == 0)
+        return;
+    varint_put(out, h->extra_low);
+    varint_put(out, h->extra_high);
+    double figures[3] = {h->sum, h->min, h->max};
+    buf_append(out, figures, sizeof figures);
+    uint32_t spans = 0;
+    uint32_t n = 0;
+    for (uint32_t at = 0; next_span(h, &at, &n); at += n)
+        spans++;
+    varint_put(out, spans);
+    uint32_t end = 0;
+    for (uint32_t at = 0; next_span(h, &at, &n); at += n) {
+        varint_put(out, h->first + at - end);
+        varint_put(out, n);
+        for (uint32_t i = 0; i < n; i++)
+            varint_put(out, h->counters[at + i]);
+        end = h->first + at + n;
+    }
+}
+
+/* Walks the encoded spans.  With `h` NULL only checks them and finds their range. */
+static bool walk_encoded(const uint8_t *p, const uint8_t *end, struct hdr *h, uint32_t *ret_low,
+                         uint32_t *ret_high)
+{
+    uint64_t spans = 0;
+    uint64_t at = 0;
+    if (!varint_get(&p, end, &spans) || spans > HDR_INDEX_MAX)
+        return false;
+    for (uint64_t s = 0; s < spans; s++) {
+        uint64_t offset = 0;
+        uint64_t length = 0;
+        if (!varint_get(&p, end, &offset) || !varint_get(&p, end, &length))
+            return false;
+        if (offset > HDR_INDEX_MAX || length > HDR_INDEX_MAX || length == 0 ||
+            at + offset + length > HDR_INDEX_MAX)
+            return false;
+        at += offset;
+        if (s == 0)
+            *ret_low = (uint32_t)at;
+        for (uint64_t i = 0; i < length; i++, at++) {
+            uint64_t n = 0;
+            if (!varint_get(&p, end, &n) || n > UINT32_MAX)
+                return false;
+            if (h)
+                bump(&h->counters[at - h->first], (uint32_t)n);
+        }
+    }
+    *ret_high = at > 0 ? (uint32_t)at - 1 : 0;
+    return p == end;
+}
+
+int hdr_merge_encoded(struct hdr *h, const void *data, size_t len)
+{
+    const uint8_t *p = data;
+    const uint8_t *end = p + len;
+    uint64_t count = 0;
+    uint64_t extra_low = 0;
+    uint64_t extra_high = 0;
+    double figures[3] = {0, 0, 0};
+    if (!varint_get(&p, end, &count))
+        return err_set(E_CORRUPT, "stored histogram: cut short");
+    if (count == 0)
+        return p == end ? 0 : err_set(E_CORRUPT, "stored histogram: bytes after the end");
+    if (!varint_get(&p, end, &extra_low) || !varint_get(&p, end, &extra_high) ||
+        (size_t)(end - p) < sizeof figures)
+        return err_set(E_CORRUPT, "stored histogram: cut short");
+    memcpy(figures, p, sizeof figures);
+    p += sizeof figures;
+
+    uint32_t low = 0;
+    uint32_t high = 0;
+    if (!walk_encoded(p, end, NULL, &low, &high))
+        return err_set(E_CORRUPT, "stored histogram: bad counters");
+    if (*p != 0) { /* it has spans */
+        int rc = cover(h, low, high);
+        if (rc < 0)
+            return rc;
+        (void)walk_encoded(p, end, h, &low, &high);
+    }
+    h->extra_low += extra_low;
+    h->extra_high += extra_high;
+    note(h, count, figures[0], figures[1], figures[2]);
+    return 0;
+}

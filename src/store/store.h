@@ -1,0 +1,225 @@
+/*
+ * store - what the server keeps: tokens, sessions, projects, tests, runs, their archives and their
+ * measurements.
+ *
+ * A folder: spate.db for everything but measurements, runs/<id>.db for those of each run,
+ * archives/<id>.tar.  Any thread may call; each call may wait for the disk and for other callers.
+ * What a call has reported as done survives the death of the process.
+ *
+ * Strings that come back live in the caller's arena.  Codes: E_NOT_FOUND, E_CONFIG for a folder
+ * that can't be used, E_CORRUPT, E_LIMIT, -ENOMEM, -ENOSPC, -EIO.
+ */
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include "base/arena.h"
+#include "base/attr.h"
+#include "base/buf.h"
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+
+/* Creates the folder (0700) when it isn't there.  One process at a time; -EBUSY with a message for
+ * the second, E_CONFIG for a folder that a newer version has written. */
+NODISCARD int store_open(const char *dir, struct store **ret);
+void store_close(struct store *s); /* NULL is fine */
+
+/* ---- tokens and sessions ---- */
+
+enum { STORE_HASH_LEN = 32 }; /* SHA-256 of the secret; the secret itself is never kept */
+
+struct store_token {
+    int64_t id;
+    uint8_t hash[STORE_HASH_LEN];
+    struct str user; /* whom the run shows as its starter, an e-mail address by form */
+};
+
+NODISCARD int store_add_token(struct store *s, const uint8_t hash[STORE_HASH_LEN], struct str user,
+                              int64_t now_ns, int64_t *ret_id);
+NODISCARD int store_list_tokens(struct store *s, struct arena *a, struct store_token **ret,
+                                size_t *ret_len);
+
+NODISCARD int store_add_session(struct store *s, const uint8_t hash[STORE_HASH_LEN],
+                                int64_t token_id, int64_t expires_ns);
+/* The token of a session that hasn't expired; E_NOT_FOUND. */
+NODISCARD int store_find_session(struct store *s, const uint8_t hash[STORE_HASH_LEN],
+                                 int64_t now_ns, int64_t *ret_token_id);
+NODISCARD int store_remove_session(struct store *s, const uint8_t hash[STORE_HASH_LEN]);
+NODISCARD int store_expire(struct store *s, int64_t now_ns); /* old sessions and idempotency keys */
+
+/* ---- projects and tests ---- */
+
+struct store_project {
+    int64_t id;
+    struct str name;
+    bool is_default;
+    int64_t created_ns;
+    int64_t updated_ns;
+};
+
+struct store_test {
+    int64_t id;
+    int64_t project_id;
+    struct str name;
+    int64_t created_ns;
+    int64_t updated_ns;
+};
+
+/* A page of a list.  `order` is a column of the struct, checked by the caller; NULL: by id. */
+struct store_page {
+    int64_t skip;
+    int64_t top;
+    const char *order;
+    bool descending;
+};
+
+int64_t store_default_project(struct store *s);
+NODISCARD int store_get_project(struct store *s, int64_t id, struct arena *a,
+                                struct store_project *ret);
+/* `name`: only that one; `search`: those that contain it; NULL ptr: all. */
+NODISCARD int store_list_projects(struct store *s, struct str name, struct str search,
+                                  const struct store_page *page, struct arena *a,
+                                  struct store_project **ret, size_t *ret_len, int64_t *ret_total);
+NODISCARD int store_get_test(struct store *s, int64_t id, struct arena *a, struct store_test *ret);
+/* `project_id` 0: of all. */
+NODISCARD int store_list_tests(struct store *s, int64_t project_id, struct str name,
+                               const struct store_page *page, struct arena *a,
+                               struct store_test **ret, size_t *ret_len, int64_t *ret_total);
+
+/* ---- runs ---- */
+
+/* The numbers are those of k6's run_status. */
+enum store_run_code {
+    RUN_CREATED = -2,
+    RUN_VALIDATED = -1,
+    RUN_QUEUED = 0,
+    RUN_INITIALIZING = 1,
+    RUN_RUNNING = 2,
+    RUN_FINISHED = 3,
+    RUN_TIMED_OUT = 4,
+    RUN_ABORTED_BY_USER = 5,
+    RUN_ABORTED_BY_SYSTEM = 6,
+    RUN_ABORTED_BY_SCRIPT = 7,
+    RUN_ABORTED_BY_THRESHOLD = 8,
+    RUN_ABORTED_BY_LIMIT = 9,
+    RUN_ARCHIVED = 10,
+};
+
+enum store_run_result { RESULT_NONE, RESULT_PASSED, RESULT_FAILED, RESULT_ERROR };
+
+static inline bool store_run_ended(int code)
+{
+    return code >= RUN_FINISHED;
+}
+
+struct store_state {
+    int code; /* enum store_run_code */
+    int64_t entered_ns;
+    struct str by_user; /* NULL ptr: nobody did it */
+    struct str message; /* NULL ptr: nothing to say */
+};
+
+enum store_threshold_result { THRESHOLD_OPEN, THRESHOLD_PASSED, THRESHOLD_FAILED };
+
+struct store_threshold {
+    struct str metric;     /* as the script names it: "http_req_duration{status:200}" */
+    struct str expression; /* "p(95)<500" */
+    enum store_threshold_result result;
+};
+
+struct store_run {
+    int64_t id;
+    int64_t test_id;
+    int64_t project_id;
+    struct str test_name;
+    struct str started_by; /* NULL ptr: unknown */
+    struct str note;
+    struct str options; /* JSON object; NULL ptr: none known */
+    int64_t created_ns;
+    int64_t ended_ns;           /* 0: not yet */
+    int64_t max_vus;            /* -1: unknown */
+    int64_t estimated_duration; /* s; -1: unknown */
+    int64_t archive_bytes;      /* 0: none */
+    int code;                   /* enum store_run_code */
+    enum store_run_result result;
+    struct store_state *history; /* by time; the last one is the current state */
+    size_t history_len;
+};
+
+struct store_new_run {
+    struct str name;    /* of the test */
+    int64_t project_id; /* 0: the default one; an unknown one is created */
+    struct str started_by;
+    struct str options;
+    int64_t max_vus;
+    int64_t estimated_duration;
+    const struct store_threshold *thresholds;
+    size_t thresholds_len;
+    struct str archive;         /* bytes; NULL ptr: none */
+    struct str idempotency_key; /* empty: none */
+    int64_t now_ns;
+};
+
+/* Finds or creates the test, creates the run in state created.  With a key that was used before
+ * gives the run of that time. */
+NODISCARD int store_create_run(struct store *s, const struct store_new_run *new_run,
+                               int64_t *ret_id);
+NODISCARD int store_get_run(struct store *s, int64_t id, struct arena *a, struct store_run *ret);
+
+struct store_run_filter {
+    int64_t test_id;    /* 0: any */
+    int64_t project_id; /* 0: any */
+    int64_t created_after_ns;
+    int64_t created_before_ns; /* 0: any */
+    bool open;                 /* only those that haven't ended */
+};
+
+/* Newest first unless the page has an order (created, ended or id). */
+NODISCARD int store_list_runs(struct store *s, const struct store_run_filter *filter,
+                              const struct store_page *page, struct arena *a,
+                              struct store_run **ret, size_t *ret_len, int64_t *ret_total);
+
+struct store_finish {
+    struct store_state state; /* its code may be one that doesn't end the run */
+    enum store_run_result result;
+    const struct store_threshold *thresholds; /* results; others are added; NULL: untouched */
+    size_t thresholds_len;
+    struct str idempotency_key; /* empty: none */
+};
+
+/*
+ * Moves a run into a state.  1: done; 0: nothing changed, as it was in that state, or has ended, or
+ * the key was used before (*ret_repeated).
+ */
+NODISCARD int store_set_state(struct store *s, int64_t id, const struct store_finish *change,
+                              bool *ret_repeated);
+NODISCARD int store_get_thresholds(struct store *s, int64_t id, struct arena *a,
+                                   struct store_threshold **ret, size_t *ret_len);
+
+/* The archive's bytes; E_NOT_FOUND when there is none. */
+NODISCARD int store_read_archive(struct store *s, int64_t run_id, struct buf *out);
+
+/* ---- measurements ---- */
+
+struct store_push {
+    bool repeated;      /* its key had been applied before; nothing was done now */
+    int64_t newest_s;   /* newest bucket in it, unix s; 0: it held no value */
+    uint64_t values;    /* buckets of series applied */
+};
+
+/*
+ * Applies one push (an unpacked MetricSet) as a whole or not at all.  `key`: its idempotency key,
+ * empty: none.  E_CORRUPT and E_LIMIT are the sender's fault.
+ */
+NODISCARD int store_push(struct store *s, int64_t run_id, struct str key, struct str message,
+                         int64_t now_ns, struct store_push *ret);
+/* Whether a push with that key has been applied. */
+NODISCARD int store_has_push(struct store *s, int64_t run_id, struct str key, bool *ret);
+/* When data last came, 0: never. */
+NODISCARD int store_last_push(struct store *s, int64_t run_id, int64_t *ret_ns);
+
+#endif
