@@ -1,8 +1,8 @@
 /*
  * flags - command-line flags by table, with the syntax and the messages that k6's users know.
  *
- * `--name value`, `--name=value`, `-n value`, `-nvalue`, bundles of short switches (`-qv`), `--` ends
- * the flags.  A switch takes a value only with '='.
+ * `--name value`, `--name=value`, `-n value`, `-nvalue`, bundles of short switches (`-qv`), `--`
+ * ends the flags.  A switch takes a value only with '='.
  */
 #ifndef CMD_FLAGS_H
 #define CMD_FLAGS_H
@@ -29,9 +29,9 @@ struct flag {
     enum flag_kind kind;
     const char *value_name; /* in the help: "duration"; NULL for switches */
     const char *help;
-    int option;           /* enum option_id + 1 that it sets, 0: none */
-    const char *bare;     /* value when written without one (`--http-debug`); NULL: needs one */
-    bool missing;         /* k6 has it, here it isn't there yet */
+    int option;       /* enum option_id + 1 that it sets, 0: none */
+    const char *bare; /* value when written without one (`--http-debug`); NULL: needs one */
+    bool missing;     /* k6 has it, here it isn't there yet */
     bool hidden;
 };
 

@@ -7,8 +7,8 @@
 #ifndef CMD_RUN_CMD_H
 #define CMD_RUN_CMD_H
 
-#include "base/attr.h"
 #include "base/arena.h"
+#include "base/attr.h"
 #include "cmd/flags.h"
 #include "load/run.h"
 
@@ -19,7 +19,7 @@ struct run_cmd {
     struct run_request request;
     const char *config_path; /* of -c, K6_CONFIG or the default */
     bool quiet;
-    bool no_archive_upload;  /* of `cloud run`: --no-archive-upload */
+    bool no_archive_upload; /* of `cloud run`: --no-archive-upload */
     struct flag_values flags;
     char *source; /* stdin's text when the script is "-" */
 };

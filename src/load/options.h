@@ -163,7 +163,7 @@ NODISCARD int options_set_text(struct options *o, enum option_id id, const char 
 /* Where a layer comes from; says how strict unknown names are. */
 enum options_source { OPTIONS_SCRIPT, OPTIONS_CONFIG_FILE, OPTIONS_ARCHIVE };
 
-/* Reads exported options or a config file.  Unknown names are logged as k6 does (script).  E_CONFIG,
+/* Reads exported options or a config file.  Unknown names are logged as k6 does (script). E_CONFIG,
  * exit code 104, with k6's reason. */
 NODISCARD int options_parse_json(struct options *o, struct str json, enum options_source source);
 

@@ -74,11 +74,11 @@ struct run_request {
     const struct tag *cli_env; /* of -e only, for archives */
     size_t cli_env_len;
 
-    uint32_t workers;          /* 0: one a core */
-    int64_t vu_memory_max;     /* bytes, 0: the default */
+    uint32_t workers;      /* 0: one a core */
+    int64_t vu_memory_max; /* bytes, 0: the default */
     bool no_thresholds;
     enum summary_mode summary_mode;
-    const char *summary_export; /* path or NULL */
+    const char *summary_export;            /* path or NULL */
     bool no_color, stdout_tty, stderr_tty; /* what handleSummary is told */
 
     const struct output *outputs; /* run_test() starts and stops, the caller frees them */

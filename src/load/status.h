@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 enum run_phase {
-    RUN_PHASE_INIT,  /* virtual users are being made */
+    RUN_PHASE_INIT, /* virtual users are being made */
     RUN_PHASE_SETUP,
     RUN_PHASE_RUNNING,
     RUN_PHASE_TEARDOWN,

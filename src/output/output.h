@@ -52,7 +52,8 @@ struct output_run_info {
     const char *script_path; /* absolute path of the main file */
     const char *name;        /* last part of the path: "shop.js" */
     const char *pwd;         /* folder that relative paths of the script start from */
-    struct str options_json; /* consolidated options, shortcuts not derived: as an archive has them */
+    struct str
+        options_json; /* consolidated options, shortcuts not derived: as an archive has them */
     uint32_t vus_max;
     int64_t duration_max_ns; /* incl. gracefulStop; 0: nothing to do */
     const struct output_threshold *thresholds;
