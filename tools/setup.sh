@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
-# Brings everything that the build and the tests need, and does nothing when it is there.
+# Brings everything that a build needs, and does nothing when it is there.
 #
-#   1. Debian packages, by apt (through sudo when not root)
+#     tools/setup.sh [test] [bench]
+#
+#   1. Debian packages, by apt (through sudo when not root); with `test` and `bench` those that
+#      only the tests and the benchmark need
 #   2. third_party/: QuickJS, llhttp and yyjson from the Debian suite trixie, by apt with a
 #      configuration of its own: the machine's sources stay as they are, signatures are checked
 #   3. our patches to QuickJS
@@ -13,14 +16,23 @@ shopt -s nullglob
 cd "$(dirname "$0")/.."
 
 packages=(
-    # build
-    gcc clang meson ninja-build pkg-config make patch python3 dpkg-dev debian-archive-keyring
+    gcc libc6-dev make meson ninja-build pkg-config python3 patch dpkg-dev debian-archive-keyring
+    ca-certificates
     libuv1-dev libssl-dev libmicrohttpd-dev libsqlite3-dev libsnappy-dev libbrotli-dev libzstd-dev
     zlib1g-dev libargon2-dev
-    # test
-    libcmocka-dev clang-format clang-tidy nginx-light chromium openssl valgrind sqlite3 curl
-    wrk ca-certificates git
 )
+test_packages=(
+    clang clang-format libcmocka-dev chromium openssl valgrind sqlite3 util-linux git
+)
+bench_packages=(nginx-light wrk)
+
+for group in "$@"; do
+    case $group in
+    test) packages+=("${test_packages[@]}") ;;
+    bench) packages+=("${bench_packages[@]}") ;;
+    *) echo "setup: no group of packages is called $group" >&2; exit 2 ;;
+    esac
+done
 
 suite=trixie
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
@@ -107,7 +119,7 @@ fetch_archives() {
         third=$(realpath "$third")
         cd "$third/archives"
         own_apt apt-get source --download-only quickjs
-        # The upstream archive alone: Debian's patches to yyjson touch its build, not its two files.
+        # The upstream archive alone (its hash is in the signed index, too): one .c and one .h of it are used.
         own_apt apt-get source --download-only --tar-only yyjson
         own_apt apt-get download libllhttp-dev
     )
@@ -135,6 +147,8 @@ hash_of() { cat "$@" | sha256sum | cut -d ' ' -f 1; }
 
 fetch_third_party() {
     mkdir -p "$third"
+    exec 9>"$third/.lock"
+    flock 9
     # What is fetched follows from this line; raise the number to have it fetched anew.
     local want_archives="1 $suite $(uname -m)"
     local want_tree
@@ -146,6 +160,7 @@ fetch_third_party() {
     fi
     if [ "$(cat "$third/.tree" 2>/dev/null)" != "$want_tree" ]; then
         say 'unpacking and patching third_party/'
+        rm -f "$third/.tree"
         unpack_archives
         echo "$want_tree" >"$third/.tree"
     fi

@@ -11,11 +11,12 @@
 #include "base/str.h"
 #include "metrics/metrics.h"
 #include "metrics/tags.h"
-#include "net/dial.h"
 #include "rt/loop.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+
+struct dialer;
 
 enum js_stage {
     JS_STAGE_INIT, /* module top level: no requests, checks, samples */
