@@ -30,6 +30,8 @@ export interface ChartProps {
   floor: number;
   ceiling?: number;
   loaded: boolean;
+  /** Without a cursor the legend shows the newest values. */
+  live: boolean;
   onToggle?: (id: string) => void;
   onZoom: (range: [number, number] | null) => void;
 }
@@ -92,7 +94,7 @@ function placeTooltip(tip: HTMLElement, u: uPlot): void {
 }
 
 export function Chart(props: ChartProps) {
-  const { title, series, step, range, format, formatAxis, floor, ceiling, loaded, onToggle } = props;
+  const { title, series, step, range, format, formatAxis, floor, ceiling, loaded, live: following, onToggle } = props;
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [cursor, setCursor] = useState<number | null>(null);
@@ -225,10 +227,8 @@ export function Chart(props: ChartProps) {
   };
 
   const shownAt = (s: ChartSeries, i: number) => {
-    if (!s.shown) return "";
-    const column = data[i + 1]!;
-    const value = cursor !== null ? column[cursor] : s.data.v[s.data.v.length - 1];
-    return format(value ?? null);
+    const value = cursor !== null ? data[i + 1]![cursor] : following ? s.data.v[s.data.v.length - 1] : undefined;
+    return value == null ? (cursor !== null ? NONE : "") : format(value);
   };
   const empty = series.every((s) => s.data.t.length === 0);
 
@@ -242,7 +242,7 @@ export function Chart(props: ChartProps) {
               <>
                 <i className="swatch" style={{ background: `var(${s.color})` }} />
                 <span>{s.label}</span>
-                <b className={series.length > 1 ? "wide" : ""}>{shownAt(s, i) || NONE}</b>
+                {s.shown && <b>{shownAt(s, i)}</b>}
               </>
             );
             return (

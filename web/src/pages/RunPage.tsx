@@ -164,9 +164,9 @@ interface LineSpec {
 const vusLines: LineSpec[] = [{ id: "vus", label: "VUs", color: "--line-vus", fill: true }];
 const rateLines: LineSpec[] = [{ id: "rate", label: "Requests", color: "--line-rate", fill: true }];
 const timeLines: LineSpec[] = [
-  { id: "p99", label: "p99", color: "--line-p99" },
   { id: "p95", label: "p95", color: "--line-p95" },
   { id: "p50", label: "median", color: "--line-p50" },
+  { id: "p99", label: "p99", color: "--line-p99" },
   { id: "avg", label: "avg", color: "--line-avg" },
 ];
 const failedLines: LineSpec[] = [{ id: "failed", label: "Failed", color: "--line-failed", fill: true }];
@@ -179,7 +179,7 @@ const axisPercent = (v: number) => `${compact(v * 100)}%`;
 const shortestSeconds = 60;
 
 function Charts({ data, run }: { data: ChartData | null; run: TestRun }) {
-  const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set(["avg"]));
+  const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set(["p99", "avg"]));
   const [zoom, setZoom] = useState<[number, number] | null>(null);
   const seen = useMemo(() => (data ? extent(data.lines) : null), [data]);
   const started = startedMs(run) ?? Date.parse(run.created);
@@ -206,7 +206,7 @@ function Charts({ data, run }: { data: ChartData | null; run: TestRun }) {
       // An empty chart helps nobody: the last line stays.
       return timeLines.every((l) => next.has(l.id)) ? old : next;
     });
-  const shared = { step, range, origin, loaded: data !== null, onZoom: setZoom };
+  const shared = { step, range, origin, loaded: data !== null, live: !ended, onZoom: setZoom };
   return (
     <section className="charts" aria-label="Charts">
       <div className="section-head">

@@ -41,6 +41,8 @@ export function SignIn({ onSignedIn }: { onSignedIn: (s: Session) => void }) {
           <span>Spate</span>
         </div>
         <h1>Sign in</h1>
+        {/* A password manager files the token under a name. */}
+        <input className="sr" type="text" name="username" autoComplete="username" value="spate" readOnly tabIndex={-1} aria-hidden="true" />
         <label htmlFor="token">Token</label>
         <input
           id="token"
