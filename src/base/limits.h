@@ -26,8 +26,32 @@
 #define RT_OFFLOAD_THREADS  16        /* DNS look-ups that hang must not hold up file work */
 
 /* net, client */
+#define URL_TEXT_MAX           (64 * 1024) /* servers refuse 8 KB; parts of it are held 8 times at most */
+#define HTTP_REQUEST_HEAD_MAX  (1024 * 1024) /* request line and headers: a script may send odd ones */
+#define HTTP_HEAD_MAX          (1024 * 1024) /* a response's headers, interim responses included */
+#define HTTP_BODY_MAX          (1024L * 1024 * 1024) /* a response's, before and after decoding */
+#define HTTP_BODY_INLINE_MAX   8192  /* a request body up to this goes out in one write with its head */
+#define HTTP_SCRATCH_BYTES     65536 /* one read from a socket; one such buffer per thread */
+#define HTTP_BODY_STEP_BYTES   (1024 * 1024) /* believed of a Content-Length before bytes have come */
+#define HTTP_CONTENT_CODINGS_MAX 8   /* of one Content-Encoding; k6 has no limit */
+#define COOKIES_PER_JAR_MAX    10000 /* a browser keeps 3,000 */
+#define COOKIE_BYTES_MAX       65536 /* one Set-Cookie; browsers stop at 4,096 */
 
 /* metrics */
+#define METRIC_NAME_MAX       129                /* k6's: a first character and up to 128 more */
+#define METRICS_MAX           4096               /* distinct metrics of a run */
+#define SUBMETRICS_MAX        4096               /* each sample of the parent is held against all */
+#define TAGS_PER_SET_MAX      64                 /* k6 itself sets 18 */
+#define TAG_SETS_MAX          50000              /* a worker's; about 2 KB each with its series */
+#define TAG_SETS_FOLDED_MAX   1000               /* more, for sets without their url and name */
+#define TAG_STRINGS_MAX       (64 * 1024 * 1024) /* bytes of tag keys and values of a worker */
+#define METRICS_ARENA_MAX     (1024L * 1024 * 1024) /* a worker's sets and series; the run's series */
+#define SERIES_MAX            2000000            /* of a run, 16 workers' worth of distinct requests */
+#define CHECKS_MAX            10000              /* of a run: a script has a few dozen */
+#define GROUPS_MAX            10000              /* likewise */
+#define SECTIONS_MAX          1000               /* scenarios and their groups in a full summary */
+#define BUCKETS_GAP_MAX       1000               /* empty periods handed over after a clock jump */
+#define THRESHOLDS_MAX        10000              /* expressions of one run */
 
 /* js */
 
@@ -36,6 +60,7 @@
 /* load */
 
 /* store */
+#define STORE_PATH_MAX        1200               /* folder of at most a thousand bytes and a file in it */
 #define STORE_BUSY_TIMEOUT_MS 5000               /* another process looks into the file */
 #define STORE_VALUE_MAX       (256 * 1024 * 1024) /* one SQLite value: options, blobs */
 #define STORE_OPEN_RUNS_MAX   64                 /* run files open at once; two descriptors each */
