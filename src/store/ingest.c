@@ -1,0 +1,385 @@
+/*
+ * A push is decoded straight into the run's file inside one transaction: whatever is wrong with
+ * it, nothing of it stays.  Series are known by the bytes of their labels as sent; only a new
+ * combination is sorted, cleaned and looked up.  The merged values of the current metric are
+ * gathered in memory and written once, when the next metric begins.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "store/run_file.h"
+#include "store/value.h"
+
+struct rollup {
+    int64_t t;
+    struct value value;
+};
+
+struct push {
+    struct run_file *file;
+    struct str metric_name;
+    const struct run_metric *metric;
+    int64_t series_id;
+    struct value value;      /* of the bucket at hand; keeps its memory */
+    struct buf raw;          /* labels as sent, the key of the dictionary */
+    struct buf json;         /* labels cleaned and sorted */
+    struct buf blob;         /* a stored value */
+    struct rollup *rollups;  /* of the current metric */
+    size_t rollups_len;      /* those before rollups_made have histograms to reuse */
+    size_t rollups_cap;
+    size_t rollups_made;
+    struct store_push result;
+};
+
+/* ---- dictionaries ---- */
+
+static int on_head(void *arg, struct str test_run_id, uint32_t period_s)
+{
+    struct push *p = arg;
+    struct run_file *f = p->file;
+    (void)test_run_id; /* the URL says which run it is; a replayed body may name another */
+    if (period_s == 0 || (f->period_s > 0 && f->period_s <= period_s))
+        return 0;
+    f->period_s = period_s;
+    return db_run(f->w, "INSERT OR REPLACE INTO info VALUES ('period_s', ?)", "i",
+                  (int64_t)period_s);
+}
+
+static int flush_rollups(struct push *p);
+
+static int find_metric(struct push *p, struct str name, enum metricset_type type,
+                       const struct run_metric **ret)
+{
+    struct run_file *f = p->file;
+    struct run_metric *m = map_get(&f->metrics, name);
+    if (!m) {
+        if (map_len(&f->metrics) >= STORE_METRICS_MAX)
+            return err_set(E_LIMIT, "more than %d metrics", STORE_METRICS_MAX);
+        int rc = db_run(f->w, "INSERT INTO metrics (name, type) VALUES (?, ?)", "si", name,
+                        (int64_t)type);
+        if (rc < 0)
+            return rc;
+        m = mem_calloc(1, sizeof *m);
+        if (!m)
+            return -ENOMEM;
+        m->id = sqlite3_last_insert_rowid(f->w);
+        m->type = type;
+        rc = map_put(&f->metrics, name, m);
+        if (rc < 0) {
+            mem_free(m);
+            return rc;
+        }
+    }
+    if (m->type != type)
+        return err_set(E_CORRUPT, "metric %.*s comes with another type than before", STR_ARG(name));
+    *ret = m;
+    return 0;
+}
+
+static int on_metric(void *arg, struct str name, enum metricset_type type)
+{
+    struct push *p = arg;
+    int rc = flush_rollups(p);
+    if (rc == 0)
+        rc = find_metric(p, name, type, &p->metric);
+    if (rc < 0)
+        return rc;
+    p->metric_name = name;
+    if (p->value.type != type) {
+        value_fini(&p->value);
+        value_init(&p->value, type);
+    }
+    return 0;
+}
+
+static void put_raw(struct buf *out, struct str s)
+{
+    uint32_t len = (uint32_t)s.len;
+    buf_append(out, &len, sizeof len);
+    buf_str(out, s);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct metricset_label *x = a;
+    const struct metricset_label *y = b;
+    return str_cmp(x->name, y->name);
+}
+
+/* An empty label is none; the reserved ones are the server's own. */
+static bool is_kept(const struct metricset_label *l)
+{
+    return l->value.len > 0 && l->name.len > 0 && !str_starts(l->name, STR("__")) &&
+           !str_eq(l->name, STR("test_run_id"));
+}
+
+static int put_json(struct buf *out, const struct metricset_label *labels, size_t len)
+{
+    struct metricset_label *sorted = mem_alloc((len + 1) * sizeof *sorted);
+    if (!sorted)
+        return -ENOMEM;
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++)
+        if (is_kept(&labels[i]))
+            sorted[n++] = labels[i];
+    qsort(sorted, n, sizeof *sorted, by_name);
+    buf_reset(out);
+    buf_byte(out, '{');
+    bool first = true;
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0 && str_eq(sorted[i].name, sorted[i - 1].name))
+            continue;
+        if (!first)
+            buf_byte(out, ',');
+        first = false;
+        buf_json_str(out, sorted[i].name);
+        buf_byte(out, ':');
+        buf_json_str(out, sorted[i].value);
+    }
+    buf_byte(out, '}');
+    mem_free(sorted);
+    return buf_finish(out);
+}
+
+static int find_series(struct push *p, struct str json, int64_t *ret_id)
+{
+    struct run_file *f = p->file;
+    int rc = db_number(f->w, ret_id, 0, "SELECT id FROM series WHERE metric_id=? AND labels=?",
+                       "is", p->metric->id, json);
+    if (rc < 0 || *ret_id != 0)
+        return rc;
+    rc = db_run(f->w, "INSERT INTO series (metric_id, labels) VALUES (?, ?)", "is", p->metric->id,
+                json);
+    *ret_id = sqlite3_last_insert_rowid(f->w);
+    return rc;
+}
+
+static int on_series(void *arg, const struct metricset_label *labels, size_t labels_len)
+{
+    struct push *p = arg;
+    struct run_file *f = p->file;
+    buf_reset(&p->raw);
+    buf_append(&p->raw, &p->metric->id, sizeof p->metric->id);
+    for (size_t i = 0; i < labels_len; i++) {
+        put_raw(&p->raw, labels[i].name);
+        put_raw(&p->raw, labels[i].value);
+    }
+    int rc = buf_finish(&p->raw);
+    if (rc < 0)
+        return err_set(E_LIMIT, "labels of a series of %.*s are too long", STR_ARG(p->metric_name));
+    struct run_series *known = map_get(&f->series, buf_view(&p->raw));
+    if (!known) {
+        if (map_len(&f->series) >= STORE_SERIES_MAX)
+            return err_set(E_LIMIT, "more than %d series", STORE_SERIES_MAX);
+        rc = put_json(&p->json, labels, labels_len);
+        known = rc == 0 ? mem_calloc(1, sizeof *known) : NULL;
+        if (!known)
+            return rc < 0 ? rc : -ENOMEM;
+        rc = find_series(p, buf_view(&p->json), &known->id);
+        if (rc == 0)
+            rc = map_put(&f->series, buf_view(&p->raw), known);
+        if (rc < 0) {
+            mem_free(known);
+            return rc;
+        }
+    }
+    p->series_id = known->id;
+    return 0;
+}
+
+/* ---- values ---- */
+
+static struct value *rollup_at(struct push *p, int64_t t)
+{
+    for (size_t i = p->rollups_len; i > 0; i--)
+        if (p->rollups[i - 1].t == t)
+            return &p->rollups[i - 1].value;
+    if (mem_grow(&p->rollups, &p->rollups_cap, p->rollups_len + 1, SIZE_MAX / sizeof *p->rollups,
+                 sizeof *p->rollups) < 0)
+        return NULL;
+    struct rollup *r = &p->rollups[p->rollups_len];
+    if (p->rollups_len == p->rollups_made) {
+        value_init(&r->value, p->metric->type);
+        p->rollups_made++;
+    } else if (r->value.type != p->metric->type) {
+        value_fini(&r->value);
+        value_init(&r->value, p->metric->type);
+    } else {
+        value_reset(&r->value);
+    }
+    p->rollups_len++;
+    r->t = t;
+    return &r->value;
+}
+
+static int merge_stored(struct push *p, sqlite3_stmt *select, int64_t a, int64_t b, int64_t t,
+                        struct value *value)
+{
+    int rc = db_bind(select, "ii", a, b);
+    if (rc == 0)
+        rc = db_step(select);
+    if (rc > 0)
+        rc = value_merge_column(value, select, 0, t);
+    sqlite3_reset(select);
+    (void)p;
+    return rc;
+}
+
+static int write_value(struct push *p, sqlite3_stmt *stmt, int64_t a, int64_t b,
+                       const struct value *value)
+{
+    int rc = db_bind(stmt, "ii", a, b);
+    if (rc == 0)
+        rc = value_bind(value, stmt, 3, &p->blob);
+    if (rc == 0)
+        rc = db_step(stmt);
+    sqlite3_reset(stmt);
+    return rc;
+}
+
+static int on_value(void *arg, const struct metricset_value *sent)
+{
+    struct push *p = arg;
+    struct run_file *f = p->file;
+    int64_t t = sent->time_ns / NS_PER_S;
+    value_reset(&p->value);
+    int rc = value_merge_wire(&p->value, sent);
+    if (rc < 0)
+        return err_wrap(rc, "metric %.*s", STR_ARG(p->metric_name));
+    struct value *rollup = rollup_at(p, t);
+    rc = rollup ? value_merge(rollup, &p->value) : -ENOMEM;
+    if (rc < 0)
+        return rc;
+
+    rc = write_value(p, f->insert_sample, t, p->series_id, &p->value);
+    if (rc == 0 && sqlite3_changes(f->w) == 0) { /* late data for a bucket that is there */
+        rc = merge_stored(p, f->select_sample, t, p->series_id, t, &p->value);
+        if (rc >= 0)
+            rc = write_value(p, f->update_sample, t, p->series_id, &p->value);
+    }
+    if (rc < 0)
+        return rc;
+    p->result.values++;
+    p->result.newest_s = MAX(p->result.newest_s, t);
+    return 0;
+}
+
+static int flush_rollups(struct push *p)
+{
+    struct run_file *f = p->file;
+    int rc = 0;
+    for (size_t i = 0; i < p->rollups_len && rc >= 0; i++) {
+        struct rollup *r = &p->rollups[i];
+        rc = merge_stored(p, f->select_rollup, p->metric->id, r->t, r->t, &r->value);
+        if (rc >= 0)
+            rc = write_value(p, f->put_rollup, p->metric->id, r->t, &r->value);
+    }
+    p->rollups_len = 0;
+    return rc < 0 ? rc : 0;
+}
+
+/* ---- the push ---- */
+
+static void push_fini(struct push *p)
+{
+    for (size_t i = 0; i < p->rollups_made; i++)
+        value_fini(&p->rollups[i].value);
+    mem_free(p->rollups);
+    value_fini(&p->value);
+    buf_fini(&p->raw);
+    buf_fini(&p->json);
+    buf_fini(&p->blob);
+}
+
+static int apply(struct run_file *f, struct str key, struct str message, int64_t now_ns,
+                 struct store_push *ret)
+{
+    CLEANUP(push_fini) struct push p = {.file = f};
+    value_init(&p.value, METRICSET_COUNTER);
+    buf_init(&p.raw, STORE_LABELS_BYTES_MAX);
+    buf_init(&p.json, 2 * STORE_LABELS_BYTES_MAX);
+    buf_init(&p.blob, STORE_VALUE_MAX);
+    struct metricset_visitor visitor = {on_head, on_metric, on_series, on_value, &p};
+    int rc = metricset_read(message.ptr, message.len, &visitor);
+    if (rc == 0)
+        rc = flush_rollups(&p);
+    if (rc == 0 && key.len > 0)
+        rc = db_run(f->w, "INSERT INTO pushes VALUES (?, ?)", "si", key, now_ns);
+    if (rc == 0)
+        rc = db_run(f->w, "INSERT OR REPLACE INTO info VALUES ('last_push_ns', ?)", "i", now_ns);
+    *ret = p.result;
+    return rc;
+}
+
+static int find_push(struct run_file *f, struct str key, bool *ret)
+{
+    int64_t there = 0;
+    int rc = key.len == 0 ? 0
+                          : db_number(f->w, &there, 0, "SELECT 1 FROM pushes WHERE key=?", "s", key);
+    *ret = there != 0;
+    return rc;
+}
+
+int store_push(struct store *s, int64_t run_id, struct str key, struct str message, int64_t now_ns,
+               struct store_push *ret)
+{
+    if (key.len > STORE_KEY_MAX)
+        return err_set(E_LIMIT, "idempotency key of %zu bytes, at most %d are taken", key.len,
+                       STORE_KEY_MAX);
+    struct run_file *f = NULL;
+    int rc = run_file_take(s, run_id, true, &f);
+    if (rc < 0)
+        return err_wrap(rc, "measurements of test run %lld", (long long)run_id);
+    struct store_push result = {0};
+    pthread_mutex_lock(&f->write_lock);
+    rc = find_push(f, key, &result.repeated);
+    if (rc == 0 && !result.repeated) {
+        int64_t period_s = f->period_s;
+        rc = store_begin(f->w);
+        if (rc == 0)
+            rc = store_end(f->w, apply(f, key, message, now_ns, &result));
+        if (rc < 0) {
+            struct err failed = *err_get();
+            run_file_forget(f);
+            f->period_s = period_s;
+            *err_get() = failed;
+        }
+    }
+    pthread_mutex_unlock(&f->write_lock);
+    run_file_give(s, f);
+    if (rc == 0)
+        *ret = result;
+    return rc;
+}
+
+int store_has_push(struct store *s, int64_t run_id, struct str key, bool *ret)
+{
+    struct run_file *f = NULL;
+    *ret = false;
+    int rc = run_file_take(s, run_id, false, &f);
+    if (rc < 0)
+        return rc == E_NOT_FOUND ? 0 : rc;
+    pthread_mutex_lock(&f->write_lock);
+    rc = find_push(f, key, ret);
+    pthread_mutex_unlock(&f->write_lock);
+    run_file_give(s, f);
+    return rc;
+}
+
+int store_last_push(struct store *s, int64_t run_id, int64_t *ret_ns)
+{
+    struct run_file *f = NULL;
+    *ret_ns = 0;
+    int rc = run_file_take(s, run_id, false, &f);
+    if (rc < 0)
+        return rc == E_NOT_FOUND ? 0 : rc;
+    pthread_mutex_lock(&f->write_lock);
+    rc = db_number(f->w, ret_ns, 0, "SELECT value FROM info WHERE name='last_push_ns'", "");
+    pthread_mutex_unlock(&f->write_lock);
+    run_file_give(s, f);
+    return rc;
+}

@@ -1,0 +1,58 @@
+/*
+ * run_file - the file of one run's measurements, open for writing and for reading beside it.
+ * Private to store/.
+ *
+ * metrics and series are dictionaries; samples holds a row for a bucket of a series, rollups a row
+ * for a bucket of a metric with all its series merged.  A value is a REAL for counters, else a blob
+ * (value.h).  pushes holds the idempotency keys that have been applied, in the transaction of
+ * their data.  Times are Unix seconds, the start of the bucket.
+ */
+#ifndef STORE_RUN_FILE_H
+#define STORE_RUN_FILE_H
+
+#include <pthread.h>
+#include <sqlite3.h>
+
+#include "base/map.h"
+#include "codec/metricset.h"
+#include "store/store_int.h"
+
+struct run_metric {
+    int64_t id;
+    enum metricset_type type;
+};
+
+struct run_series {
+    int64_t id;
+    const struct run_metric *metric;
+};
+
+struct run_file {
+    int64_t run_id;
+    int users;             /* taken and not yet given back; of files_lock */
+    struct run_file *next; /* of files_lock */
+
+    pthread_mutex_t write_lock; /* of everything down to `dictionary` */
+    sqlite3 *w;
+    sqlite3_stmt *insert_sample;
+    sqlite3_stmt *select_sample;
+    sqlite3_stmt *update_sample;
+    sqlite3_stmt *select_rollup;
+    sqlite3_stmt *put_rollup;
+    int64_t period_s;       /* length of a bucket; 0 before the first push */
+    struct map metrics;     /* name -> struct run_metric */
+    struct map series;      /* labels as sent -> struct run_series; emptied when a push fails */
+
+    pthread_mutex_t read_lock; /* of r */
+    sqlite3 *r;
+};
+
+/* Opens it, or makes it when `create`; E_NOT_FOUND when it isn't there and shall not be made. */
+NODISCARD int run_file_take(struct store *s, int64_t run_id, bool create, struct run_file **ret);
+void run_file_give(struct store *s, struct run_file *f);
+void run_files_close(struct store *s);
+
+/* Forgets what a rolled back transaction has put into the dictionaries.  Holds write_lock. */
+void run_file_forget(struct run_file *f);
+
+#endif
