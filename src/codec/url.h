@@ -14,20 +14,19 @@
 #include <stdint.h>
 
 struct url {
-    struct str text;      /* as it was given to url_parse(), or as url_resolve() put it together */
+    struct str text;      /* put together again as Go prints it: what is shown, tagged, sent on */
     struct str scheme;    /* lower case, without ':' */
     struct str userinfo;  /* as typed, "user:pass"; NULL ptr: none */
     struct str authority; /* host[:port] as typed, what the Host header says */
-    struct str host;      /* no brackets, no port, %-escapes decoded; NULL ptr: no authority */
+    struct str host;      /* no brackets, no port, no zone, %-escapes decoded; may be empty */
     struct str path;      /* escaped for the wire; may be empty */
     struct str query;     /* as typed, without '?'; NULL ptr: none */
     struct str fragment;  /* as typed, without '#'; NULL ptr: none */
     struct str clean;     /* text with userinfo masked: for tags and logs */
     struct str target;    /* what a request line says: path or "/", and ?query */
     uint16_t port;        /* given, or the scheme's; 0: neither */
-    bool port_given;
-    bool has_authority; /* "//" was there */
-    char *block;        /* the memory behind it all */
+    bool has_authority;   /* "//" was there */
+    char *block;          /* the memory behind it all */
 };
 
 /*
@@ -42,6 +41,9 @@ NODISCARD int url_resolve(const struct url *base, struct str ref, struct url *re
 
 /* "user" and "pass" of the userinfo, %-decoded, appended as "user:pass" (for Basic). */
 void url_append_userinfo(struct buf *b, const struct url *u);
+
+/* `s` in double quotes, escaped as Go's %q does it. */
+void url_append_quoted(struct buf *b, struct str s);
 
 /* Form encoding: A-Z a-z 0-9 - _ . ~ stay, a space is '+', the rest %XX. */
 void url_append_query_escaped(struct buf *b, struct str s);
