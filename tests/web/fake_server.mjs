@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const dist = fileURLToPath(new URL("../../web/dist", import.meta.url));
+const builtPage = fileURLToPath(new URL("../../web/dist", import.meta.url));
 const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2", ".txt": "text/plain" };
 
 /** As strict as a server may be. */
@@ -55,6 +55,11 @@ class Run {
     this.buckets.push(...buckets);
     this.server.tell(this, "metrics", { time: this.buckets[this.buckets.length - 1].time });
     return this;
+  }
+
+  metrics() {
+    const all = { vus: "gauge", http_reqs: "counter", http_req_failed: "rate", http_req_duration: "trend", checks: "rate", iterations: "counter", data_received: "counter", data_sent: "counter" };
+    return Object.entries(all).filter(([name]) => !this.samples(name).next().done).map(([name, type], id) => ({ id, name, type, origin: "builtin", test_run_id: this.record.id }));
   }
 
   /** Buckets' samples of one metric: {time, labels, …}, in the shape that its type has. */
@@ -130,14 +135,15 @@ function query(run, call) {
 }
 
 export class FakeServer {
-  static async start({ token = "spate-test-token", port = 0 } = {}) {
-    const fake = new FakeServer(token);
+  static async start({ token = "spate-test-token", port = 0, dist = builtPage } = {}) {
+    const fake = new FakeServer(token, dist);
     await fake.listen(port);
     return fake;
   }
 
-  constructor(token) {
+  constructor(token, dist) {
     this.token = token;
+    this.dist = dist;
     this.runs = new Map();
     this.tests = new Map();
     this.streams = new Set();
@@ -269,6 +275,7 @@ export class FakeServer {
     if (id === undefined) throw new HttpError(404, "no such route");
     const run = this.run(id);
     if (rest === undefined) return this.json(res, run.record);
+    if (rest === "metrics") return this.json(res, { value: run.metrics() });
     if (rest === "events") return this.stream(req, res, run.record.id);
     if (rest === "thresholds") return this.json(res, { value: run.thresholds });
     if (rest === "script") {
@@ -279,10 +286,10 @@ export class FakeServer {
   }
 
   file(res, path) {
-    const wanted = join(dist, normalize(path));
-    const found = wanted.startsWith(dist) && existsSync(wanted) && statSync(wanted).isFile();
+    const wanted = join(this.dist, normalize(path));
+    const found = wanted.startsWith(this.dist) && existsSync(wanted) && statSync(wanted).isFile();
     if (!found && path.startsWith("/assets/")) throw new HttpError(404, "no such file");
-    const file = found ? wanted : join(dist, "index.html");
+    const file = found ? wanted : join(this.dist, "index.html");
     res.writeHead(200, { "Content-Type": types[extname(file)] ?? "application/octet-stream", "Content-Security-Policy": csp, "X-Content-Type-Options": "nosniff" });
     createReadStream(file).pipe(res);
   }

@@ -117,8 +117,33 @@ export async function getThresholds(runId: number, signal?: AbortSignal): Promis
   return (await json<{ value: Threshold[] }>(`/cloud/v5/test_runs/${runId}/thresholds`, signal)).value;
 }
 
-/** A metric that the run hasn't sent yet is answered with 400: no data, and no mistake of the reader's. */
-async function series(path: string, signal?: AbortSignal): Promise<MetricSeries[]> {
+interface KnownMetrics {
+  names: Set<string>;
+  asking: Promise<void> | null;
+}
+
+const metrics = new Map<number, KnownMetrics>();
+
+/** Whether the run has sent that metric. As long as it hasn't, each round of queries asks once for all of them. */
+async function hasMetric(runId: number, name: string): Promise<boolean> {
+  let known = metrics.get(runId);
+  if (!known) metrics.set(runId, (known = { names: new Set(), asking: null }));
+  if (known.names.has(name)) return true;
+  if (known.asking === null) {
+    const { names } = known;
+    const asked = known;
+    asked.asking = json<{ value: { name: string }[] }>(`/cloud/v5/test_runs/${runId}/metrics`).then((list) => list.value.forEach((m) => names.add(m.name)));
+    // Only queries of this very moment share the answer: a later one may ask because there is news.
+    setTimeout(() => (asked.asking = null));
+  }
+  await known.asking;
+  return known.names.has(name);
+}
+
+/** A metric that the run hasn't sent yet is no data, and no mistake of the reader's. */
+async function series(runId: number, metric: string, call: string, signal?: AbortSignal): Promise<MetricSeries[]> {
+  if (!(await hasMetric(runId, metric))) return [];
+  const path = `/cloud/v5/test_runs/${runId}/${call}`;
   try {
     return (await json<MetricReply>(path, signal)).data.result;
   } catch (error) {
@@ -128,7 +153,7 @@ async function series(path: string, signal?: AbortSignal): Promise<MetricSeries[
 }
 
 export const queryRange = (runId: number, params: RangeParams, signal?: AbortSignal): Promise<MetricSeries[]> =>
-  series(`/cloud/v5/test_runs/${runId}/${rangeCall(params)}`, signal);
+  series(runId, params.metric, rangeCall(params), signal);
 
 export const queryAggregate = (runId: number, query: string, metric: string, signal?: AbortSignal): Promise<MetricSeries[]> =>
-  series(`/cloud/v5/test_runs/${runId}/${aggregateCall(query, metric)}`, signal);
+  series(runId, metric, aggregateCall(query, metric), signal);

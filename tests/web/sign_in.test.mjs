@@ -1,0 +1,63 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { shopRun } from "./fake_server.mjs";
+import { fakeServer, openPage, signedIn, textOf, until } from "./helper.mjs";
+
+const refused = /401 \(Unauthorized\)/;
+
+test("signing in takes the token and leads to where one wanted to go", async (t) => {
+  const fake = await fakeServer(t);
+  const run = shopRun(fake, { agoSeconds: 100, seconds: 30 }).state(3, { result: "passed" });
+  const page = await openPage(t, { allow: refused });
+  await page.goto(`${fake.url}/runs/${run.record.id}`);
+  await page.getByLabel("Token").waitFor();
+  assert.match(await page.locator(".help").textContent(), /prints its token when it starts for the first time/);
+  assert.equal(await page.evaluate(() => document.activeElement.id), "token", "one can type at once");
+
+  await page.keyboard.press("Enter");
+  await until("asks for the token", textOf(page, "[role=alert]"), (text) => /Enter the token/.test(text));
+
+  await page.keyboard.type("not-the-token");
+  await page.keyboard.press("Enter");
+  await until("refuses the wrong token", textOf(page, "[role=alert]"), (text) => /isn't this server's token/.test(text));
+
+  await page.getByLabel("Token").fill(`  ${fake.token}\n`);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "shop.js" }).waitFor();
+  assert.equal(new URL(page.url()).pathname, `/runs/${run.record.id}`);
+});
+
+test("the session is a cookie that scripts can't read, and ends with signing out", async (t) => {
+  const fake = await fakeServer(t);
+  const page = await signedIn(t, fake, "/", { allow: refused });
+  await page.getByRole("heading", { name: "No runs yet" }).waitFor();
+  assert.equal(new URL(page.url()).pathname, "/runs");
+  assert.equal(await page.evaluate(() => document.cookie), "");
+  const stored = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }]));
+  assert.ok(!stored.includes(fake.token), "the token isn't kept in the page");
+
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("Token").waitFor();
+  assert.equal(fake.sessions.size, 0);
+  await page.reload();
+  await page.getByLabel("Token").waitFor();
+});
+
+test("a session that ended on the server leads to signing in", async (t) => {
+  const fake = await fakeServer(t);
+  const first = shopRun(fake, { agoSeconds: 100, seconds: 30 }).state(3, { result: "passed" });
+  const page = await signedIn(t, fake, "/runs", { allow: refused });
+  await page.locator(`[data-run="${first.record.id}"]`).waitFor();
+  fake.sessions.clear();
+  await page.getByRole("link", { name: "shop.js" }).click();
+  await page.getByLabel("Token").waitFor();
+});
+
+test("a link of the server's signs in once", async (t) => {
+  const fake = await fakeServer(t);
+  const run = shopRun(fake, { agoSeconds: 100, seconds: 30 }).state(3, { result: "passed" });
+  fake.linkCode = "once";
+  const page = await openPage(t);
+  await page.goto(`${fake.url}/session/link/once?to=/runs/${run.record.id}`);
+  await page.getByRole("heading", { name: "shop.js" }).waitFor();
+});
