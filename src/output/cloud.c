@@ -1,0 +1,477 @@
+#include "output/cloud.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "codec/snappy.h"
+#include "output/cloud_aggregate.h"
+#include "output/cloud_api.h"
+#include "output/cloud_archive.h"
+#include "output/cloud_run.h"
+#include "output/cloud_spool.h"
+#include "rt/co.h"
+
+#include <errno.h>
+
+enum { SENDERS_MAX = 32 };
+
+/* How long stop() goes on trying to deliver; the server calls a silent run timed out by then. */
+static const int64_t flush_max_ns = 120 * NS_PER_S;
+/* After that, or after a Ctrl-C: to tell how the run ended. */
+static const int64_t finish_max_ns = 10 * NS_PER_S;
+static const int64_t progress_gap_ns = 2 * NS_PER_S;
+static const int64_t backoff_first_ns = 250 * NS_PER_MS, backoff_max_ns = 5 * NS_PER_S;
+/* A push that hangs is tried again, with its key, well before the run would count as silent. */
+static const int64_t push_timeout_max_ns = 20 * NS_PER_S;
+
+struct cloud {
+    struct cloud_config config;
+    const char *(*env_get)(void *arg, const char *name);
+    void *env_arg;
+    const struct output_run_info *info;
+    struct loop *loop;
+    struct cloud_api *api;
+    struct cloud_aggregate *aggregate;
+    struct cloud_spool spool;
+    struct cloud_run run;
+    char *description;
+
+    struct co *writer;
+    struct co *senders[SENDERS_MAX]; /* NULL: has ended */
+    struct co *stopper;              /* in stop(), waiting for the others */
+    bool flushing;                   /* the run has ended: waits no longer apply */
+    bool written;                    /* the writer has spooled everything */
+    bool closed;                     /* the cloud takes no more, or we have given up */
+    bool outage;                     /* said so already */
+    int64_t next_push_ns;            /* mono; periods leave at most once a push interval */
+    uint32_t sending;                /* batches taken from the spool, not yet acknowledged */
+    uint64_t batches, lost;          /* batches made; those that will never arrive */
+    uint64_t values_lost;            /* series values in them */
+};
+
+/* ---- from the workers ---- */
+
+struct batch_mail {
+    struct mail mail;
+    struct cloud *cloud;
+    struct bucket_batch *batch;
+};
+
+static void wake(struct co *c)
+{
+    if (c != NULL)
+        co_wake(c);
+}
+
+static void take_batch(struct mail *m)
+{
+    struct batch_mail *bm = CONTAINER_OF(m, struct batch_mail, mail);
+    struct cloud *c = bm->cloud;
+    if (cloud_aggregate_add(c->aggregate, bm->batch) < 0)
+        log_error("cloud: out of memory, some values of a time bucket are lost");
+    mem_free(bm);
+    wake(c->writer);
+}
+
+static void on_buckets(void *arg, struct bucket_batch *b)
+{
+    struct cloud *c = arg;
+    struct batch_mail *bm = mem_alloc(sizeof *bm);
+    if (bm == NULL) {
+        log_error("cloud: out of memory, a time bucket is lost");
+        bucket_batch_free(b);
+        return;
+    }
+    *bm = (struct batch_mail){.mail.fn = take_batch, .cloud = c, .batch = b};
+    mail_send(c->loop, &bm->mail);
+}
+
+/* ---- writing ---- */
+
+static void count_lost(struct cloud *c, uint64_t batches, uint64_t values)
+{
+    c->lost += batches;
+    c->values_lost += values;
+}
+
+static int spool_metricset(void *arg, struct str metricset, uint32_t series)
+{
+    struct cloud *c = arg;
+    c->batches++;
+    if (c->closed) {
+        count_lost(c, 1, series);
+        return 0;
+    }
+    CLEANUP(buf_fini) struct buf packed;
+    buf_init(&packed, CLOUD_METRICSET_MAX);
+    snappy_pack(metricset.ptr, metricset.len, &packed);
+    int rc = buf_finish(&packed);
+    if (rc == 0)
+        rc = cloud_spool_put(&c->spool, buf_view(&packed), series);
+    if (rc < 0) {
+        count_lost(c, 1, series);
+        log_error("cloud: a batch of %u series can't be kept: %s", series, err_message());
+        return 0; /* the next ones may fit */
+    }
+    for (uint32_t i = 0; i < c->config.push_concurrency; i++)
+        wake(c->senders[i]);
+    return 0;
+}
+
+/* Mono time at which the oldest whole period may leave, 0 for at once; false: there is none. */
+static bool next_due(const struct cloud *c, int64_t *ret_ns)
+{
+    int64_t start_s;
+    if (!cloud_aggregate_ready(c->aggregate, &start_s))
+        return false;
+    int64_t end_ns = start_s * NS_PER_S + c->config.aggregation_period_ns;
+    int64_t waited_ns = end_ns + c->config.aggregation_wait_ns - c->info->wall_offset_ns;
+    *ret_ns = c->flushing ? 0 : MAX(waited_ns, c->next_push_ns);
+    return true;
+}
+
+static int write_due(struct cloud *c)
+{
+    int64_t due_ns;
+    while (next_due(c, &due_ns) && due_ns <= clock_mono_ns()) {
+        int rc = cloud_aggregate_take(c->aggregate, str_of(c->run.id),
+                                      c->config.max_series_in_batch, spool_metricset, c);
+        if (rc == -ECANCELED)
+            return rc;
+        if (rc < 0)
+            log_error("cloud: %s", err_message());
+        if (!next_due(c, &due_ns))
+            c->next_push_ns = clock_mono_ns() + c->config.push_interval_ns;
+    }
+    return 0;
+}
+
+static bool all_written(const struct cloud *c)
+{
+    int64_t due_ns;
+    return c->flushing && cloud_aggregate_done(c->aggregate) && !next_due(c, &due_ns);
+}
+
+static void writer_main(void *arg)
+{
+    struct cloud *c = arg;
+    int rc = 0;
+    while (rc >= 0 && !all_written(c)) {
+        rc = write_due(c);
+        int64_t due_ns = CO_FOREVER;
+        if (rc < 0 || all_written(c))
+            break;
+        (void)next_due(c, &due_ns);
+        rc = co_wait(due_ns);
+        if (rc == -ETIMEDOUT)
+            rc = 0;
+    }
+    c->written = true;
+    c->writer = NULL;
+    for (uint32_t i = 0; i < c->config.push_concurrency; i++)
+        wake(c->senders[i]);
+    wake(c->stopper);
+}
+
+/* ---- sending ---- */
+
+static int push(struct cloud *c, const struct cloud_batch *b, struct cloud_reply *reply)
+{
+    static const struct http_header extra[] = {
+        {{"Content-Encoding", 16}, {"snappy", 6}},
+        {{"K6-Metrics-Protocol-Version", 27}, {"2.0", 3}},
+    };
+    struct cloud_call call = {
+        .method = "POST",
+        .path = c->run.push_path,
+        .content_type = STR("application/x-protobuf"),
+        .body = str_new(b->data, b->len),
+        .key = b->key,
+        .extra = extra,
+        .extra_len = ARRAY_LEN(extra),
+        .timeout_ns = MIN(c->config.timeout_ns, push_timeout_max_ns),
+    };
+    return cloud_api_call(c->api, &call, reply);
+}
+
+/* The rest of the stream would be refused as well. */
+static void close_stream(struct cloud *c, const char *why)
+{
+    if (!c->closed)
+        log_error("cloud: no more results are sent: %s", why);
+    c->closed = true;
+    struct cloud_batch *b;
+    while (c->spool.waiting > 0 && cloud_spool_take(&c->spool, &b) == 0) {
+        count_lost(c, 1, b->series);
+        cloud_batch_free(&c->spool, b);
+    }
+}
+
+static bool ends_stream(const struct cloud_reply *r)
+{
+    return (r->status == 403 && r->code == 4) || r->status == 401 || r->status == 404;
+}
+
+static void say_outage(struct cloud *c, bool out)
+{
+    if (out && !c->outage)
+        log_warning("cloud: results are kept and sent later: %s", err_message());
+    else if (!out && c->outage)
+        log_info("cloud: the connection is back, %zu batches to catch up", c->spool.waiting);
+    c->outage = out;
+}
+
+/* Tries until the cloud has acknowledged or refused it; `reply` is that of the last try. */
+static int push_until_answered(struct cloud *c, const struct cloud_batch *b,
+                               struct cloud_reply *reply)
+{
+    for (int64_t backoff_ns = backoff_first_ns;; backoff_ns = MIN(backoff_ns * 2, backoff_max_ns)) {
+        int rc = push(c, b, reply);
+        if (rc != E_UNAVAILABLE && rc != -ENOMEM)
+            return rc;
+        say_outage(c, true);
+        rc = co_sleep_until(clock_mono_ns() + backoff_ns);
+        if (rc < 0)
+            return rc;
+        if (c->closed)
+            return -ECANCELED;
+    }
+}
+
+static int deliver(struct cloud *c, const struct cloud_batch *b)
+{
+    CLEANUP(cloud_reply_fini) struct cloud_reply reply = {0};
+    int rc = push_until_answered(c, b, &reply);
+    if (rc == 0) {
+        say_outage(c, false);
+        return 0;
+    }
+    count_lost(c, 1, b->series);
+    if (rc == -ECANCELED)
+        return c->closed ? 0 : rc;
+    if (ends_stream(&reply))
+        close_stream(c, err_message());
+    else
+        log_error("cloud: a batch of %u series was refused: %s", b->series, err_message());
+    return 0;
+}
+
+static bool nothing_left(const struct cloud *c)
+{
+    return c->written && c->spool.waiting == 0;
+}
+
+static void sender_main(void *arg)
+{
+    struct cloud *c = arg;
+    int rc = 0;
+    while (rc >= 0 && !nothing_left(c)) {
+        struct cloud_batch *b;
+        rc = cloud_spool_take(&c->spool, &b);
+        if (rc == -ENOENT) {
+            rc = co_wait(CO_FOREVER);
+            continue;
+        }
+        if (rc < 0) { /* unreadable: it would be so the next time too */
+            log_error("cloud: %s", err_message());
+            break;
+        }
+        c->sending++;
+        rc = deliver(c, b);
+        c->sending--;
+        cloud_batch_free(&c->spool, b);
+    }
+    for (uint32_t i = 0; i < c->config.push_concurrency; i++)
+        if (c->senders[i] == co_self())
+            c->senders[i] = NULL;
+    wake(c->stopper);
+}
+
+/* ---- life ---- */
+
+static int describe(struct cloud *c)
+{
+    struct buf b;
+    buf_init(&b, 4096);
+    if (c->run.url[0] != '\0')
+        buf_printf(&b, "cloud (%s)", c->run.url);
+    else
+        buf_printf(&b, "cloud (run %s)", c->run.id);
+    c->description = mem_strdup(buf_cstr(&b) ? buf_cstr(&b) : "cloud");
+    buf_fini(&b);
+    return c->description == NULL ? err_set_errno(-ENOMEM, "cloud") : 0;
+}
+
+static bool all_ended(const struct cloud *c)
+{
+    if (c->writer != NULL)
+        return false;
+    for (uint32_t i = 0; i < c->config.push_concurrency; i++)
+        if (c->senders[i] != NULL)
+            return false;
+    return true;
+}
+
+static void give_up(struct cloud *c)
+{
+    c->closed = true;
+    if (c->writer != NULL)
+        co_cancel(c->writer);
+    for (uint32_t i = 0; i < c->config.push_concurrency; i++)
+        if (c->senders[i] != NULL)
+            co_cancel(c->senders[i]);
+}
+
+static void cloud_interrupted(void *self)
+{
+    give_up(self);
+}
+
+/* What was still waiting when we gave up. */
+static void count_undelivered(struct cloud *c)
+{
+    int64_t start_s;
+    c->closed = true;
+    while (cloud_aggregate_ready(c->aggregate, &start_s))
+        if (cloud_aggregate_take(c->aggregate, str_of(c->run.id), c->config.max_series_in_batch,
+                                 spool_metricset, c) < 0)
+            log_error("cloud: %s", err_message());
+    for (const struct cloud_batch *b = c->spool.first; b != NULL; b = b->next)
+        count_lost(c, 1, b->series);
+}
+
+/* Waits until all is delivered, or gives up at the deadline; never leaves a coroutine behind. */
+static int flush(struct cloud *c)
+{
+    int64_t deadline_ns = clock_mono_ns() + flush_max_ns;
+    int64_t progress_ns = clock_mono_ns() + progress_gap_ns;
+    c->flushing = true;
+    c->stopper = co_self();
+    wake(c->writer);
+    int result = 0;
+    while (!all_ended(c)) {
+        int rc = co_wait(MIN(progress_ns, deadline_ns));
+        if (rc == -ECANCELED) {
+            result = rc;
+            co_cancel_clear();
+            give_up(c);
+        }
+        int64_t now_ns = clock_mono_ns();
+        if (now_ns >= deadline_ns && !c->closed)
+            give_up(c);
+        if (now_ns >= progress_ns && !all_ended(c)) {
+            size_t left = c->spool.waiting + c->sending;
+            log_info("cloud: sending the last results, %zu of %llu batches left (at most %llds "
+                     "more; Ctrl-C gives up)",
+                     left, (unsigned long long)c->batches,
+                     (long long)((deadline_ns - now_ns) / NS_PER_S));
+            progress_ns = now_ns + progress_gap_ns;
+        }
+    }
+    c->stopper = NULL;
+    count_undelivered(c);
+    return result;
+}
+
+/* Makes ready to stream.  A failure leaves no coroutine behind. */
+static int spawn_all(struct cloud *c)
+{
+    int rc = co_spawn(c->loop, writer_main, c, &c->writer);
+    for (uint32_t i = 0; rc == 0 && i < c->config.push_concurrency; i++)
+        rc = co_spawn(c->loop, sender_main, c, &c->senders[i]);
+    if (rc == 0)
+        return 0;
+    give_up(c);
+    (void)flush(c);
+    return err_set_errno(rc, "cloud");
+}
+
+static int cloud_start(void *self, const struct output_run_info *info)
+{
+    struct cloud *c = self;
+    c->info = info;
+    c->loop = loop_current();
+    int rc = cloud_config_apply_options(&c->config, info->options_json);
+    if (rc == 0)
+        rc = cloud_config_apply_env(&c->config, c->env_get, c->env_arg);
+    if (rc == 0)
+        rc = cloud_config_check(&c->config);
+    if (rc == 0)
+        rc = cloud_api_new(&c->config, &c->api);
+    if (rc == 0)
+        rc = cloud_run_create(c->api, &c->config, info, &c->run);
+    if (rc == 0)
+        rc = cloud_aggregate_new(info->metrics, info->workers,
+                                 (uint32_t)(c->config.aggregation_period_ns / NS_PER_S),
+                                 &c->aggregate);
+    if (rc == 0)
+        rc = describe(c);
+    return rc == 0 ? spawn_all(c) : rc;
+}
+
+static const char *cloud_description(void *self)
+{
+    const struct cloud *c = self;
+    return c->description;
+}
+
+static uint32_t cloud_bucket_period_s(void *self)
+{
+    const struct cloud *c = self;
+    return (uint32_t)(c->config.aggregation_period_ns / NS_PER_S);
+}
+
+static int cloud_stop(void *self, const struct output_result *result)
+{
+    struct cloud *c = self;
+    int rc = flush(c);
+    if (c->lost > 0 || cloud_aggregate_lost(c->aggregate) > 0)
+        log_error("cloud: %llu of %llu batches (%llu series values) could not be delivered; the "
+                  "results at %s lack them",
+                  (unsigned long long)c->lost, (unsigned long long)c->batches,
+                  (unsigned long long)(c->values_lost + cloud_aggregate_lost(c->aggregate)),
+                  c->run.url);
+    int finished =
+        cloud_run_finish(c->api, &c->config, &c->run, result, clock_mono_ns() + finish_max_ns);
+    return rc < 0 ? err_set(rc, "cloud: interrupted") : finished;
+}
+
+static void cloud_free(void *self)
+{
+    struct cloud *c = self;
+    cloud_api_free(c->api);
+    cloud_aggregate_free(c->aggregate);
+    cloud_spool_fini(&c->spool);
+    cloud_run_fini(&c->run);
+    cloud_config_fini(&c->config);
+    mem_free(c->description);
+    mem_free(c);
+}
+
+static const struct output_ops cloud_ops = {
+    .name = "cloud",
+    .start = cloud_start,
+    .description = cloud_description,
+    .bucket_period_s = cloud_bucket_period_s,
+    .buckets = on_buckets,
+    .interrupted = cloud_interrupted,
+    .stop = cloud_stop,
+    .free = cloud_free,
+};
+
+int cloud_new(struct cloud_config *config, const char *(*env_get)(void *arg, const char *name),
+              void *env_arg, struct output *ret)
+{
+    struct cloud *c = mem_calloc(1, sizeof *c);
+    if (c == NULL)
+        return err_set_errno(-ENOMEM, "cloud");
+    c->config = *config;
+    *config = (struct cloud_config){0};
+    c->env_get = env_get;
+    c->env_arg = env_arg;
+    cloud_spool_init(&c->spool);
+    *ret = (struct output){&cloud_ops, c};
+    return 0;
+}

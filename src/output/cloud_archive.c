@@ -1,0 +1,68 @@
+#include "output/cloud_archive.h"
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/limits.h"
+#include "codec/tar.h"
+
+/* A file URL as a JSON string. */
+static void put_file_url(struct buf *b, const char *path)
+{
+    struct buf url;
+    buf_init(&url, TAR_NAME_MAX + 8);
+    buf_printf(&url, "file://%s", path);
+    buf_json_str(b, buf_view(&url));
+    if (buf_finish(&url) < 0 && b->err == 0)
+        b->err = buf_finish(&url);
+    buf_fini(&url);
+}
+
+static void write_metadata(const struct output_run_info *info, struct buf *b)
+{
+    buf_z(b, "{\"type\":\"js\",\"options\":");
+    buf_str(b, info->options_json);
+    buf_z(b, ",\"filename\":");
+    put_file_url(b, info->script_path);
+    buf_z(b, ",\"pwd\":");
+    put_file_url(b, info->pwd);
+    buf_z(b, ",\"env\":{");
+    for (size_t i = 0; i < info->env_len; i++) {
+        buf_z(b, i ? "," : "");
+        buf_json_str(b, info->env[i].key);
+        buf_byte(b, ':');
+        buf_json_str(b, info->env[i].value);
+    }
+    buf_z(b, "},\"compatibilityMode\":\"extended\",\"k6version\":\"2.2.0\",\"goos\":\"linux\"}");
+}
+
+/* "/home/x/a.js" → "file/home/x/a.js", valid until the next call with the same buf. */
+static struct str entry_path(struct buf *b, const char *path)
+{
+    buf_reset(b);
+    buf_printf(b, "file%s%s", path[0] == '/' ? "" : "/", path);
+    return buf_view(b);
+}
+
+int cloud_archive_write(const struct output_run_info *info, struct buf *out)
+{
+    int64_t now_s = clock_wall_ns() / NS_PER_S;
+    CLEANUP(buf_fini) struct buf path, metadata;
+    buf_init(&path, TAR_NAME_MAX);
+    buf_init(&metadata, 16u << 20);
+    write_metadata(info, &metadata);
+    if (buf_finish(&metadata) < 0)
+        return err_set_errno(buf_finish(&metadata), "archive: metadata");
+
+    tar_put_file(out, STR("metadata.json"), metadata.data, metadata.len, now_s);
+    tar_put_file(out, STR("data"), info->files[0].data, info->files[0].len, now_s);
+    tar_put_link(out, entry_path(&path, info->files[0].path), STR("data"), now_s);
+    for (size_t i = 1; i < info->files_len; i++)
+        tar_put_file(out, entry_path(&path, info->files[i].path), info->files[i].data,
+                     info->files[i].len, now_s);
+    tar_finish(out);
+    if (buf_finish(&path) < 0)
+        return err_set_errno(buf_finish(&path), "archive of %s: a path", info->name);
+    if (buf_finish(out) < 0)
+        return err_set_errno(buf_finish(out), "archive of %s", info->name);
+    return 0;
+}
