@@ -172,7 +172,7 @@ install_web_packages() {
     want=$(hash_of web/package-lock.json)
     [ "$(cat web/node_modules/.lock-hash 2>/dev/null)" = "$want" ] && return 0
     say "the page's packages"
-    (cd web && npm ci --no-audit --no-fund --loglevel=error)
+    (cd web && npm ci --no-audit --no-fund --no-update-notifier --loglevel=error)
     echo "$want" >web/node_modules/.lock-hash
 }
 
