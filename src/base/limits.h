@@ -104,6 +104,9 @@
 #define SERVER_PUSH_BODY_MAX    (16 * 1024 * 1024)  /* packed; 1,000 series of k6 take 0.2 MB */
 #define SERVER_PUSH_MAX         (64 * 1024 * 1024)  /* unpacked */
 #define SERVER_ARCHIVE_MAX      (100 * 1000 * 1000) /* as the hosted cloud has it */
+#define SERVER_IGNORED_MAX      (64 * 1024 * 1024)  /* of a body whose answer is settled */
+#define SERVER_REQUEST_BYTES    (64 * 1024 * 1024)  /* what one request needs besides its bodies */
+#define SERVER_REPLY_BYTES      (256 * 1024 * 1024) /* an archive, a wide query */
 #define SERVER_CONNECTIONS_MAX  1000
 #define SERVER_PER_IP_MAX       500          /* a proxy in front is one address */
 #define SERVER_CONNECTION_BYTES (64 * 1024)  /* request line and headers */

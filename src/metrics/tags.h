@@ -2,8 +2,9 @@
  * tags - immutable, sorted, interned sets of key=value; equal sets of one table are one pointer.
  *
  * A table belongs to one worker and needs no lock.  Sets live as long as their table; the number
- * of distinct sets is limited (limits.h), and past it new sets fold into their base with one
- * warning, so that memory stays flat with any number of URLs.
+ * of distinct sets is limited (limits.h), and past it new sets lose their url, name, iter and vu
+ * (then, if that doesn't help, fold into their base) with one warning, so that memory stays flat
+ * with any number of URLs.
  */
 #ifndef METRICS_TAGS_H
 #define METRICS_TAGS_H
@@ -22,7 +23,7 @@ struct tagset {
     const struct tag *tags; /* sorted by key, keys distinct */
     uint32_t len;
     uint32_t id;   /* dense within the table; 0 is the empty set */
-    uint64_t hash; /* of the content */
+    uint64_t hash; /* of the content; equal contents of a process's tables have equal hashes */
     void *series;  /* shard.c's: series of this set, by metric */
 };
 
@@ -38,6 +39,9 @@ struct tagset *tags_empty(struct tag_table *t);
  * Cost when the set exists: one hash over the tags given and one look-up. */
 struct tagset *tags_with(struct tag_table *t, struct tagset *base, const struct tag *tags,
                          uint32_t n);
+
+/* Sets in the table, the empty one counted. */
+uint32_t tag_table_len(const struct tag_table *t);
 
 const struct tag *tags_find(const struct tagset *s, struct str key); /* NULL: not in it */
 
