@@ -55,10 +55,12 @@ node_is_enough() {
         [ "$(node -p 'Number(process.versions.node.split(".")[0]) >= 18' 2>/dev/null)" = true ]
 }
 
+# Those of the named packages that aren't installed. (dpkg-query fails when it knows one of them not at all.)
 missing_packages() {
     local have
-    have=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^ii *//p')
-    printf '%s\n' "$@" | grep -vxF -f <(printf '%s\n' "$have") || true
+    have=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "$@" 2>/dev/null || true)
+    have=$(sed -n 's/^ii *//p' <<<"$have")
+    grep -vxF -f <(printf '%s\n' "$have") < <(printf '%s\n' "$@") || true
 }
 
 install_packages() {
