@@ -76,6 +76,7 @@
 #define LOAD_SEGMENT_CYCLE_MAX 1000000  /* common denominator of the parts' lengths */
 #define LOAD_OPTIONS_BYTES     (64u << 20) /* of all option layers; scripts may make big lists */
 #define LOAD_SCRIPT_BYTES      (64u << 20) /* script read from stdin, config file */
+#define LOAD_LOCAL_IPS_MAX     65536 /* source addresses: one private class B */
 #define LOAD_JSON_BYTES        (256u << 20) /* setup data, summary data */
 
 /* store */

@@ -1,0 +1,262 @@
+#include "load/settings.h"
+
+#include "base/err.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "codec/duration.h"
+#include "load/options_int.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+
+/* k6 writes its name and version; scripts and servers may look for "k6". */
+#define USER_AGENT "Spate/" SPATE_VERSION " (k6-compatible)"
+
+enum { REDIRECTS = 10, BATCH = 20, BATCH_PER_HOST = 6 };
+
+/* ---- addresses ----------------------------------------------------------------------------- */
+
+struct address {
+    int family;
+    uint8_t bytes[16]; /* 4 of them for AF_INET */
+};
+
+static size_t address_len(const struct address *a)
+{
+    return a->family == AF_INET ? 4 : 16;
+}
+
+static int address_parse(struct str text, struct address *ret)
+{
+    char z[INET6_ADDRSTRLEN];
+    if (text.len >= sizeof z)
+        return -EINVAL;
+    memcpy(z, text.ptr, text.len);
+    z[text.len] = '\0';
+    *ret = (struct address){.family = AF_INET};
+    if (inet_pton(AF_INET, z, ret->bytes) == 1)
+        return 0;
+    ret->family = AF_INET6;
+    return inet_pton(AF_INET6, z, ret->bytes) == 1 ? 0 : -EINVAL;
+}
+
+static void address_next(struct address *a)
+{
+    for (size_t i = address_len(a); i-- > 0;)
+        if (++a->bytes[i] != 0)
+            return;
+}
+
+static int add_ip(const struct address *a, char ***list, size_t *len, size_t *cap)
+{
+    char text[INET6_ADDRSTRLEN];
+    int rc = mem_grow(list, cap, *len + 1, LOAD_LOCAL_IPS_MAX, sizeof **list);
+    if (rc < 0)
+        return rc == -E2BIG ? err_set(E_CONFIG, "more than %d local addresses", LOAD_LOCAL_IPS_MAX)
+                            : rc;
+    if (inet_ntop(a->family, a->bytes, text, sizeof text) == NULL)
+        return -EINVAL;
+    (*list)[*len] = mem_strdup(text);
+    if ((*list)[*len] == NULL)
+        return -ENOMEM;
+    (*len)++;
+    return 0;
+}
+
+/* The first and last address of "a", "a-b" or "a/bits". */
+static int range_parse(struct str text, struct address *from, struct address *to)
+{
+    struct str rest;
+    struct str low = str_cut(text, '-', &rest);
+    if (rest.ptr != NULL)
+        return address_parse(low, from) < 0 || address_parse(rest, to) < 0 ||
+                       from->family != to->family ||
+                       memcmp(from->bytes, to->bytes, address_len(from)) > 0
+                   ? -EINVAL
+                   : 0;
+    int64_t bits;
+    low = str_cut(text, '/', &rest);
+    if (address_parse(low, from) < 0)
+        return -EINVAL;
+    *to = *from;
+    if (rest.ptr == NULL)
+        return 0;
+    int64_t all = 8 * (int64_t)address_len(from);
+    if (str_to_i64(rest, &bits) < 0 || bits < 0 || bits > all)
+        return -EINVAL;
+    for (int64_t b = bits; b < all; b++) {
+        uint8_t mask = (uint8_t)(0x80 >> (b % 8));
+        from->bytes[b / 8] &= (uint8_t)~mask;
+        to->bytes[b / 8] |= mask;
+    }
+    return 0;
+}
+
+int settings_parse_ips(const char *text, char ***ret, size_t *ret_len)
+{
+    struct str rest = str_of(text);
+    size_t cap = *ret_len;
+    while (rest.ptr != NULL) {
+        struct str item = str_trim(str_cut(rest, ',', &rest));
+        struct address at, last;
+        if (range_parse(item, &at, &last) < 0)
+            return err_set(E_CONFIG, "'%.*s' isn't an address, range or network for local IPs",
+                           STR_ARG(item));
+        for (;;) {
+            int rc = add_ip(&at, ret, ret_len, &cap);
+            if (rc < 0)
+                return rc;
+            if (memcmp(at.bytes, last.bytes, address_len(&at)) == 0)
+                break;
+            address_next(&at);
+        }
+    }
+    return 0;
+}
+
+const char *settings_local_ip(const struct settings *s, uint64_t vu)
+{
+    return s->local_ips_len == 0 ? NULL : s->local_ips[vu % s->local_ips_len];
+}
+
+/* ---- dial rules ---------------------------------------------------------------------------- */
+
+static int set_dns(const struct options *o, struct dial_rules *r)
+{
+    static const char *const selects[] = {"random", "first", "roundRobin"};
+    static const char *const policies[] = {"preferIPv4", "preferIPv6", "onlyIPv4", "onlyIPv6",
+                                           "any"};
+    if (o->dns_ttl != NULL && strcmp(o->dns_ttl, "inf") == 0) {
+        r->dns_ttl_ns = INT64_MAX;
+    } else if (o->dns_ttl != NULL && o->dns_ttl[0] != '\0') {
+        int rc = duration_parse(str_of(o->dns_ttl), &r->dns_ttl_ns);
+        if (rc < 0 || r->dns_ttl_ns < 0)
+            return err_set(E_CONFIG, "invalid DNS TTL: %s", o->dns_ttl);
+    }
+    if (o->dns_select != NULL && o->dns_select[0] != '\0') {
+        unsigned i = 0;
+        while (i < ARRAY_LEN(selects) && strcmp(selects[i], o->dns_select) != 0)
+            i++;
+        if (i == ARRAY_LEN(selects))
+            return err_set(E_CONFIG, "invalid DNS server IP selection strategy: %s", o->dns_select);
+        r->dns_select = (enum dial_select)i;
+    }
+    if (o->dns_policy != NULL && o->dns_policy[0] != '\0') {
+        unsigned i = 0;
+        while (i < ARRAY_LEN(policies) && strcmp(policies[i], o->dns_policy) != 0)
+            i++;
+        if (i == ARRAY_LEN(policies))
+            return err_set(E_CONFIG, "invalid DNS policy: %s", o->dns_policy);
+        r->dns_policy = (enum dial_policy)i;
+    }
+    return 0;
+}
+
+static int set_blocks(const struct options *o, struct dial_rules *r)
+{
+    if (o->blacklist_ips.len > 0) {
+        r->blacklist = mem_calloc(o->blacklist_ips.len, sizeof *r->blacklist);
+        if (r->blacklist == NULL)
+            return -ENOMEM;
+    }
+    for (size_t i = 0; i < o->blacklist_ips.len; i++) {
+        int rc = dial_cidr_parse(str_of(o->blacklist_ips.items[i]), &r->blacklist[i]);
+        if (rc < 0)
+            return rc;
+        r->blacklist_len++;
+    }
+    if (o->block_hostnames.len > 0) {
+        r->blocked_hostnames = mem_calloc(o->block_hostnames.len, sizeof(char *));
+        if (r->blocked_hostnames == NULL)
+            return -ENOMEM;
+    }
+    for (size_t i = 0; i < o->block_hostnames.len; i++) {
+        r->blocked_hostnames[i] = mem_strdup(o->block_hostnames.items[i]);
+        if (r->blocked_hostnames[i] == NULL)
+            return -ENOMEM;
+        r->blocked_hostnames_len++;
+    }
+    return 0;
+}
+
+static int set_hosts(const struct options *o, struct dial_rules *r)
+{
+    for (size_t i = 0; i < o->hosts.len; i++) {
+        char *value = str_dup(o->hosts.items[i].value);
+        if (value == NULL)
+            return -ENOMEM;
+        int rc = map_put(&r->hosts, o->hosts.items[i].key, value);
+        if (rc < 0) {
+            mem_free(value);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int tls_version(const char *text, const char **ret)
+{
+    static const char *const names[] = {"tls1.0", "tls1.1", "tls1.2", "tls1.3"};
+    if (text == NULL || text[0] == '\0')
+        return 0;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(text, names[i]) == 0) {
+            *ret = names[i];
+            return 0;
+        }
+    return err_set(E_CONFIG, "unknown TLS version '%s'", text);
+}
+
+/* ---- all of it ----------------------------------------------------------------------------- */
+
+static void set_run(const struct options *o, struct js_run_options *r)
+{
+    *r = (struct js_run_options){
+        .user_agent = o->user_agent != NULL ? o->user_agent : USER_AGENT,
+        .max_redirects = o->max_redirects.set ? (int)o->max_redirects.value : REDIRECTS,
+        .max_redirects_set = o->max_redirects.set,
+        .batch = o->batch.set ? (int)o->batch.value : BATCH,
+        .batch_per_host = o->batch_per_host.set ? (int)o->batch_per_host.value : BATCH_PER_HOST,
+        .throw_errors = o->throw_errors.value,
+        .discard_response_bodies = o->discard_response_bodies.value,
+        .no_connection_reuse = o->no_connection_reuse.value,
+        .no_vu_connection_reuse = o->no_vu_connection_reuse.value,
+        .no_cookies_reset = o->no_cookies_reset.value,
+    };
+    for (size_t i = 0; i < o->system_tags.len; i++)
+        r->system_tags |= system_tags_parse(str_of(o->system_tags.items[i]));
+}
+
+int settings_make(const struct options *o, struct settings *ret)
+{
+    struct settings s = {0};
+    dial_rules_init(&s.rules);
+    set_run(o, &s.run);
+    s.rules.insecure_skip_tls_verify = o->insecure_skip_tls_verify.value;
+    int rc = set_dns(o, &s.rules);
+    if (rc == 0)
+        rc = set_blocks(o, &s.rules);
+    if (rc == 0)
+        rc = set_hosts(o, &s.rules);
+    if (rc == 0)
+        rc = tls_version(o->tls_min, &s.rules.tls_min);
+    if (rc == 0)
+        rc = tls_version(o->tls_max, &s.rules.tls_max);
+    if (rc == 0 && o->local_ips != NULL && o->local_ips[0] != '\0')
+        rc = settings_parse_ips(o->local_ips, &s.local_ips, &s.local_ips_len);
+    if (rc < 0) {
+        settings_fini(&s);
+        return options_bad(rc);
+    }
+    *ret = s;
+    return 0;
+}
+
+void settings_fini(struct settings *s)
+{
+    dial_rules_fini(&s->rules);
+    for (size_t i = 0; i < s->local_ips_len; i++)
+        mem_free(s->local_ips[i]);
+    mem_free(s->local_ips);
+    *s = (struct settings){0};
+}
