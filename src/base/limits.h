@@ -68,6 +68,9 @@
 #define CLOUD_SPOOL_FILE_MAX   ((off_t)4 << 30) /* hours; after that results are lost, and said so \
                                                  */
 
+/* cmd */
+#define CONFIG_FILE_MAX (1u << 20) /* options and tokens; a megabyte is a mistake */
+
 /* load */
 #define LOAD_VUS_MAX           1000000  /* planned virtual users: a typing mistake, not a test */
 #define LOAD_WORKERS_MAX       256      /* threads; more than any machine's cores */

@@ -19,9 +19,17 @@ struct co;
 
 typedef void co_fn(void *arg);
 
-enum {
-    CO_STACK_BYTES = 256 * 1024, /* reserved each; touched pages only cost memory */
-};
+/* Reserved each; touched pages only cost memory.  Sanitizers make frames several times larger. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define CO_STACK_BYTES (1024 * 1024)
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define CO_STACK_BYTES (1024 * 1024)
+#endif
+#endif
+#ifndef CO_STACK_BYTES
+#define CO_STACK_BYTES (256 * 1024)
+#endif
 
 #define CO_FOREVER INT64_MAX /* a deadline that never comes; for waits that only a wake-up ends */
 
@@ -58,6 +66,10 @@ YIELDS NODISCARD int co_join(struct co *c, int64_t deadline_ns);
  * frame are still free. */
 void *co_stack_top(void);
 size_t co_stack_left(void);
+
+/* Gives the memory of the calling coroutine's stack below the caller's frame back to the kernel:
+ * after work that goes deep once (compiling a script), before it parks for long.  About 1 us. */
+void co_stack_trim(void);
 
 /* Loops over user data call this: after 10 ms on the core it yields; 0 or -ECANCELED. */
 YIELDS NODISCARD int co_check_slice(void);

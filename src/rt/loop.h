@@ -2,7 +2,9 @@
  * loop - the event loop of one thread: ready coroutines, timers, sockets, mail from other threads.
  *
  * A worker thread owns one loop.  Each turn reads the clock once, runs what is ready in FIFO order,
- * then asks libuv for events.  Only mail_send() and loop_wake() may be called from other threads.
+ * then asks for events.  Sockets and timers are the loop's own epoll; libuv, for signals, the
+ * thread pool and child processes, is embedded in it.  Only mail_send() and loop_wake() may be
+ * called from other threads.
  */
 #ifndef RT_LOOP_H
 #define RT_LOOP_H
@@ -10,21 +12,32 @@
 #include "base/attr.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct loop;
 struct mail;
 
-/* 0, -ENOMEM or what libuv says.  The calling thread need not be the one that runs it. */
+/* 0, -ENOMEM or -errno, with a message.  The calling thread need not be the one that runs it.  The
+ * first call of the process belongs before its other threads: it sets the size of libuv's pool. */
 NODISCARD int loop_new(struct loop **ret);
-/* Every coroutine must have ended; CHECKed. */
+/* Every coroutine must have ended; CHECKed.  Mail that is still in the box is handled here.  Nobody
+ * may be inside mail_send() or loop_wake() to it any more: join the senders first. */
 void loop_free(struct loop *l);
 
 /* Runs in the calling thread until loop_stop(), or until no coroutine is left.  While it runs,
  * loop_current() is `l` in this thread. */
 void loop_run(struct loop *l);
-void loop_stop(struct loop *l);
+void loop_stop(struct loop *l); /* its own thread; coroutines stay suspended until it runs again */
+void loop_wake(struct loop *l); /* any thread: one more turn, also when nothing happened */
 struct loop *loop_current(void);
+
+size_t loop_coroutines(const struct loop *l); /* spawned and not yet ended */
+
+/* For handles of libuv (child processes).  Call loop_touch_uv() after starting one, as libuv only
+ * looks at it when it is run.  Handles must be closed before loop_free(); no libuv timers. */
+struct uv_loop_s *loop_uv(struct loop *l);
+void loop_touch_uv(struct loop *l);
 
 /* Monotonic time of this turn (base/clock); loop_update_now() reads the clock again. */
 int64_t loop_now_ns(const struct loop *l);
