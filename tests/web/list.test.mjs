@@ -45,7 +45,7 @@ test("the list follows runs as they come, go on and end", async (t) => {
   await until("its p95 goes on", cell(page, id, 7), (text) => text !== p95);
   run.state(3, { result: "passed" });
   await until("ends", cell(page, id, 2), (text) => text === "Finished");
-  assert.equal(await cell(page, id, 3)(), "Passed");
+  await until("with a result", cell(page, id, 3), (text) => text === "Passed");
   assert.equal(await page.locator(".runs tbody tr").count(), 1);
 });
 

@@ -113,11 +113,11 @@ test("a streamed run is seen live and, when it has ended, whole and exact", { sk
   const early = await until("requests while it runs", figure(page, "requests"), (n) => number(n) > 0, 30_000);
   assert.equal(await state(page)(), "Running");
   await until("more of them", figure(page, "requests"), (n) => number(n) > number(early), 30_000);
-  assert.equal(await figure(page, "vus")(), "3");
+  await until("its VUs", figure(page, "vus"), (text) => text === "3");
 
   assert.equal(await exitCode(run, "the run's end"), 99, run.out);
   await until("finished", state(page), (word) => word === "Finished", 15_000);
-  assert.equal(await page.locator(".pills .pill").nth(1).textContent(), "Failed");
+  await until("its result", () => page.locator(".pills .pill").allTextContents(), (pills) => pills[1] === "Failed");
   assert.equal(await page.evaluate(() => window.sameDocument), true, "never loaded again");
 
   const whole = async () => {

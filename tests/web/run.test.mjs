@@ -30,18 +30,15 @@ test("a running test is followed to its end without a reload", async (t) => {
   const page = await signedIn(t, fake, `/runs/${run.record.id}`);
   await page.evaluate(() => (window.sameDocument = true));
   await until("created", state(page), (text) => text === "Created");
-  assert.equal(await page.getByText("No data yet").count(), 4);
+  await until("charts without data", () => page.getByText("No data yet").count(), (n) => n === 4);
   await until("live", () => page.locator("[data-stream]").getAttribute("data-stream"), (s) => s === "live");
 
   run.state(2, { at: begun });
   await until("running", state(page), (text) => text === "Running");
   run.push(bucket(t0, 5, 100), bucket(t0 + 3, 10, 200));
   await until("requests", figure(page, "requests"), (text) => text === "300");
-  assert.equal(await figure(page, "vus")(), "10");
-  assert.equal(await figure(page, "rate")(), "50.0/s");
-  assert.equal(await figure(page, "p95")(), "50.0 ms");
-  assert.equal(await figure(page, "failed")(), "0%");
-  assert.equal(await figure(page, "checks")(), "100%");
+  const figures = { vus: "10", rate: "50.0/s", p95: "50.0 ms", failed: "0%", checks: "100%" };
+  for (const [id, want] of Object.entries(figures)) await until(id, figure(page, id), (text) => text === want);
   const ink = await canvasInk(page);
 
   run.thresholds = [{ metric: "http_req_failed", selector: "", expression: "rate<0.01", result: "failed", value: 0.1 }];
@@ -52,8 +49,7 @@ test("a running test is followed to its end without a reload", async (t) => {
   await until("checks", figure(page, "checks"), (text) => text === "84.0%");
   await until("a row of each status", () => rowsOf(page, ".requests"), (rows) => rows.length === 2 && rows[1][2] === "500" && rows[1][3] === "80" && rows[1][5] === "100%");
   await until("the threshold", () => rowsOf(page, "[data-section=thresholds]"), (rows) => rows.length === 1 && rows[0][2] === "10.0%");
-  const later = await canvasInk(page);
-  assert.ok(later.some((n, i) => n !== ink[i]), "the charts went on");
+  await until("the charts go on", () => canvasInk(page), (later) => later.every((n, i) => n !== ink[i]));
 
   const ticking = await textOf(page, ".facts .ticking")();
   await until("the duration goes on", textOf(page, ".facts .ticking"), (text) => text !== ticking);
@@ -63,7 +59,7 @@ test("a running test is followed to its end without a reload", async (t) => {
   run.state(3, { at: Date.now(), result: "failed" });
   await until("finished", state(page), (text) => text === "Finished");
   await until("with its last data", figure(page, "requests"), (text) => text === "550");
-  assert.equal(await page.locator(".pills .pill").nth(1).textContent(), "Failed");
+  await until("its result", () => page.locator(".pills .pill").allTextContents(), (pills) => pills[1] === "Failed");
   await until("nothing more to follow", () => page.locator("[data-stream]").getAttribute("data-stream"), (s) => s === "off");
   const still = await textOf(page, ".facts .ticking")();
   assert.match(still, /^3\ds$/);
@@ -96,7 +92,7 @@ test("an aborted run is shown whole", async (t) => {
   await until("every request's row", () => rowsOf(page, ".requests"), (rows) => rows.reduce((n, r) => n + Number(r[3].replaceAll(",", "")), 0) === total);
   await until("the checks", () => page.locator("tr[data-check]").count(), (n) => n === 4);
   await until("the thresholds", () => page.locator("[data-section=thresholds] tbody tr").count(), (n) => n === 4);
-  assert.equal(await page.locator("[data-section=thresholds] tr[data-result=failed]").count(), 1);
+  assert.equal(await page.locator("[data-section=thresholds] tr[data-result=failed]").count(), 1, "one was crossed");
   await until("ink on every chart", () => canvasInk(page), (ink) => ink.length === 4 && ink.every((n) => n > 500));
   await until("the script", textOf(page, ".source code"), (text) => text === shopScript);
   assert.equal((await textOf(page, ".gutter")()).split("\n").length, shopScript.trimEnd().split("\n").length);
@@ -195,8 +191,7 @@ test("charts: lines are switched, a shared cursor tells values, a drag zooms all
   const box = await over.first().boundingBox();
   await page.mouse.move(box.x + box.width * 0.25, box.y + 40);
   await until("a tooltip", () => page.locator(".tip.on").allTextContents(), (texts) => texts.length === 1 && /p95\d.* m?s.*median\d.* m?s/.test(texts[0]));
-  const legends = await page.locator(".chart").evaluateAll((all) => all.map((c) => c.querySelector(".legend b").textContent));
-  assert.ok(legends.every((text) => /\d/.test(text)), `every chart tells its value: ${legends}`);
+  await until("every chart tells its value", () => page.locator(".chart").evaluateAll((all) => all.map((c) => c.querySelector(".legend b").textContent)), (texts) => texts.every((text) => /\d/.test(text)));
   await page.mouse.move(box.x + box.width * 0.5, box.y + 40);
   await until("a gap is told as one", () => page.locator(".tip.on").allTextContents(), (texts) => texts.length === 1 && /no data/.test(texts[0]));
 
@@ -212,6 +207,9 @@ test("charts: lines are switched, a shared cursor tells values, a drag zooms all
   await whole.waitFor({ state: "detached" });
 
   await page.mouse.move(5, 5);
+  const linear = await canvasInk(page);
+  await page.getByRole("button", { name: "log" }).click();
+  await until("a logarithmic scale", () => canvasInk(page), (ink) => ink[0] !== linear[0] && ink[0] > 500);
   await page.locator(".plot").first().focus();
   for (let i = 0; i < 3; i++) await page.keyboard.press("ArrowRight");
   await until("the keyboard moves along the time", () => page.locator(".tip.on").allTextContents(), (texts) => texts.length === 1 && /\+\d+s/.test(texts[0]));

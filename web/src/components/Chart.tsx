@@ -1,7 +1,7 @@
 import { useEffect, useId, useLayoutEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
 import uPlot from "uplot";
 import { align, type Series } from "../lib/series";
-import { clock, duration, NONE } from "../lib/format";
+import { clock, duration } from "../lib/format";
 import { useTheme } from "../hooks/useTheme";
 
 export interface ChartSeries {
@@ -11,6 +11,8 @@ export interface ChartSeries {
   color: string;
   data: Series;
   shown: boolean;
+  /** Over the run as a whole. */
+  whole: number | null;
   fill?: boolean;
 }
 
@@ -29,8 +31,10 @@ export interface ChartProps {
   /** The value axis is at least that high, and, for shares, at most `ceiling`. */
   floor: number;
   ceiling?: number;
+  /** For quantities that spread over powers of ten: a few slow answers else flatten everything. */
+  offerLog?: boolean;
   loaded: boolean;
-  /** Without a cursor the legend shows the newest values. */
+  /** Without a cursor the legend shows the newest values, else those over the whole run. */
   live: boolean;
   onToggle?: (id: string) => void;
   onZoom: (range: [number, number] | null) => void;
@@ -48,6 +52,8 @@ const lone: uPlot.Series.Points.Filter = (u, i) => {
   }
   return found;
 };
+
+const powersOfTen: uPlot.Axis.Filter = (_u, splits) => splits.map((v) => (v > 0 && Math.abs(Math.log10(v) % 1) < 1e-9 ? v : null));
 
 interface Live {
   range: readonly [number, number];
@@ -94,10 +100,11 @@ function placeTooltip(tip: HTMLElement, u: uPlot): void {
 }
 
 export function Chart(props: ChartProps) {
-  const { title, series, step, range, format, formatAxis, floor, ceiling, loaded, live: following, onToggle } = props;
+  const { title, series, step, range, format, formatAxis, floor, ceiling, offerLog = false, loaded, live: following, onToggle } = props;
   const host = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [cursor, setCursor] = useState<number | null>(null);
+  const [log, setLog] = useState(false);
   const theme = useTheme();
   const heading = useId();
   const data = useMemo(() => align(series.map((s) => s.data), step), [series, step]);
@@ -123,16 +130,18 @@ export function Chart(props: ChartProps) {
         legend: { show: false },
         scales: {
           x: { time: true, range: () => [live.current.range[0], live.current.range[1]] },
-          y: {
-            range: (_u, _min, top) => {
-              const high = Math.max(floor, Number.isFinite(top) ? top * 1.12 : 0);
-              return [0, ceiling === undefined ? high : Math.min(ceiling, high)];
-            },
-          },
+          y: log
+            ? { distr: 3, range: (_u, low, top) => (low === null || !(top > 0) ? [floor, floor * 1000] : uPlot.rangeLog(Math.max(low, top / 1e6), top, 10, false)) }
+            : {
+                range: (_u, _low, top) => {
+                  const high = Math.max(floor, Number.isFinite(top) ? top * 1.12 : 0);
+                  return [0, ceiling === undefined ? high : Math.min(ceiling, high)];
+                },
+              },
         },
         axes: [
           { ...axis, grid: { show: false }, size: 28, space: 76, values: (_u, ticks, _i, _space, incr) => ticks.map((t) => (incr >= 60 ? clock(t).slice(0, 5) : clock(t))) },
-          { ...axis, size: 58, space: 38, values: (_u, ticks) => ticks.map(formatAxis) },
+          { ...axis, ...(log ? { grid: { ...axis.grid, filter: powersOfTen }, filter: powersOfTen } : {}), size: 58, space: 38, values: (_u, ticks: (number | null)[]) => ticks.map((v) => (v === null ? "" : formatAxis(v))) },
         ],
         series: [
           {},
@@ -203,7 +212,7 @@ export function Chart(props: ChartProps) {
       plot.current = null;
     };
     // A changed set of lines or colours makes a new plot; new data doesn't.
-  }, [shape, theme, floor, ceiling, formatAxis]);
+  }, [shape, theme, floor, ceiling, formatAxis, log]);
 
   const [from, to] = range;
   useEffect(() => {
@@ -226,9 +235,10 @@ export function Chart(props: ChartProps) {
     if (x[idx] !== undefined) u.setCursor({ left: u.valToPos(x[idx], "x"), top: height / 2.5 });
   };
 
+  const meaning = cursor !== null ? undefined : following ? "newest" : "over the whole run";
   const shownAt = (s: ChartSeries, i: number) => {
-    const value = cursor !== null ? data[i + 1]![cursor] : following ? s.data.v[s.data.v.length - 1] : undefined;
-    return value == null ? (cursor !== null ? NONE : "") : format(value);
+    const value = cursor !== null ? data[i + 1]![cursor] : following ? s.data.v[s.data.v.length - 1] : s.whole;
+    return format(value ?? null);
   };
   const empty = series.every((s) => s.data.t.length === 0);
 
@@ -236,13 +246,18 @@ export function Chart(props: ChartProps) {
     <section className="panel chart" aria-labelledby={heading}>
       <header className="chart-head">
         <h3 id={heading}>{title}</h3>
+        {offerLog && (
+          <button type="button" className="quiet switch" aria-pressed={log} onClick={() => setLog(!log)} title={log ? "Show on a linear scale" : "Show on a logarithmic scale"}>
+            log
+          </button>
+        )}
         <ul className="legend">
           {series.map((s, i) => {
             const body = (
               <>
                 <i className="swatch" style={{ background: `var(${s.color})` }} />
                 <span>{s.label}</span>
-                {s.shown && <b>{shownAt(s, i)}</b>}
+                {s.shown && <b title={meaning}>{shownAt(s, i)}</b>}
               </>
             );
             return (

@@ -23,7 +23,10 @@ export function useRun(id: number): LiveRun {
   const [stream, setStream] = useState<StreamState | null>(null);
   const [attempt, setAttempt] = useState(0);
   const listeners = useRef(new Set<() => void>());
-  const tell = useRef(() => listeners.current.forEach((fn) => fn()));
+  // A page that nobody sees asks for nothing; it catches up when it is looked at.
+  const tell = useRef(() => {
+    if (document.visibilityState !== "hidden") listeners.current.forEach((fn) => fn());
+  });
 
   const current = run?.id === id ? run : null;
   const following = current !== null && !runState(current).ended;
@@ -69,9 +72,12 @@ export function useRun(id: number): LiveRun {
         tell.current();
       },
     });
+    const seen = () => tell.current();
+    document.addEventListener("visibilitychange", seen);
     heard();
     return () => {
       clearTimeout(quiet);
+      document.removeEventListener("visibilitychange", seen);
       close();
       setStream(null);
     };

@@ -4,6 +4,8 @@ export const overviewQueries = {
   rate: ["rate", "http_reqs"],
   p95: ["histogram_quantile(0.95)", "http_req_duration"],
   p50: ["histogram_quantile(0.5)", "http_req_duration"],
+  p99: ["histogram_quantile(0.99)", "http_req_duration"],
+  avg: ["histogram_avg", "http_req_duration"],
   slowest: ["histogram_max", "http_req_duration"],
   failedShare: ["ratio", "http_req_failed"],
   failed: ["increase_nz", "http_req_failed"],

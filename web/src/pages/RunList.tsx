@@ -41,6 +41,7 @@ function useFigures(id: number, ended: boolean, begun: boolean, visible: boolean
     let timer: ReturnType<typeof setTimeout>;
     const load = async () => {
       try {
+        if (document.visibilityState === "hidden") throw new Error("nobody looks");
         const fresh = await loadFigures(id, aborter.signal);
         setFigures(fresh);
         if (ended) {

@@ -19,7 +19,7 @@ import { joinChecks } from "../lib/checks";
 import { ago, compact, count, duration, millis, moment, percent, rate } from "../lib/format";
 import { overviewQueries, type Overview } from "../lib/overview";
 import { valueOf } from "../lib/requests";
-import { emptySeries } from "../lib/series";
+import { emptySeries, max } from "../lib/series";
 import { durationSeconds, endedMs, runResult, runState, startedMs } from "../lib/status";
 import { Link } from "../router";
 
@@ -102,7 +102,7 @@ function Run({ live, run }: { live: LiveRun; run: TestRun }) {
         </Notice>
       )}
       <Figures overview={overview.data} checks={checks.data} lines={charts.data?.lines ?? null} maxVus={run.max_vus} ended={state.ended} />
-      <Charts data={charts.data} run={run} />
+      <Charts data={charts.data} overview={overview.data} run={run} />
       <div className="two">
         <Thresholds runId={run.id} ended={state.ended} onData={live.onData} />
         <Checks rows={checks.data} ended={state.ended} />
@@ -178,7 +178,7 @@ const axisPercent = (v: number) => `${compact(v * 100)}%`;
 /** A run that has just begun isn't stretched over the whole width. */
 const shortestSeconds = 60;
 
-function Charts({ data, run }: { data: ChartData | null; run: TestRun }) {
+function Charts({ data, overview, run }: { data: ChartData | null; overview: Overview | null; run: TestRun }) {
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set(["p99", "avg"]));
   const [zoom, setZoom] = useState<[number, number] | null>(null);
   const seen = useMemo(() => (data ? extent(data.lines) : null), [data]);
@@ -192,12 +192,12 @@ function Charts({ data, run }: { data: ChartData | null; run: TestRun }) {
   const [zoomFrom, zoomTo] = zoom ?? [from, to];
   const range = useMemo(() => [zoomFrom, zoomTo] as const, [zoomFrom, zoomTo]);
 
-  const build = (specs: LineSpec[]): ChartSeries[] =>
-    specs.map((s) => ({ ...s, data: data?.lines[s.id] ?? emptySeries, shown: !hidden.has(s.id) }));
-  const vus = useMemo(() => build(vusLines), [data]);
-  const reqs = useMemo(() => build(rateLines), [data]);
-  const times = useMemo(() => build(timeLines), [data, hidden]);
-  const fails = useMemo(() => build(failedLines), [data]);
+  const charts = useMemo(() => {
+    const whole = (id: LineId) => (id === "vus" ? data && max(data.lines.vus) : overview && overview[id === "failed" ? "failedShare" : id]);
+    const build = (specs: LineSpec[]): ChartSeries[] =>
+      specs.map((s) => ({ ...s, data: data?.lines[s.id] ?? emptySeries, shown: !hidden.has(s.id), whole: whole(s.id) }));
+    return { vus: build(vusLines), rate: build(rateLines), times: build(timeLines), failed: build(failedLines) };
+  }, [data, overview, hidden]);
 
   const toggle = (id: string) =>
     setHidden((old) => {
@@ -222,10 +222,10 @@ function Charts({ data, run }: { data: ChartData | null; run: TestRun }) {
         </span>
       </div>
       <div className="chart-grid">
-        <Chart {...shared} title="Response time" series={times} format={millis} formatAxis={axisMillis} floor={1} onToggle={toggle} />
-        <Chart {...shared} title="Request rate" series={reqs} format={rate} formatAxis={axisRate} floor={1} />
-        <Chart {...shared} title="Virtual users" series={vus} format={count} formatAxis={compact} floor={2} />
-        <Chart {...shared} title="Failure rate" series={fails} format={percent} formatAxis={axisPercent} floor={0.05} ceiling={1} />
+        <Chart {...shared} title="Response time" series={charts.times} format={millis} formatAxis={axisMillis} floor={1} offerLog onToggle={toggle} />
+        <Chart {...shared} title="Request rate" series={charts.rate} format={rate} formatAxis={axisRate} floor={1} />
+        <Chart {...shared} title="Virtual users" series={charts.vus} format={count} formatAxis={compact} floor={2} />
+        <Chart {...shared} title="Failure rate" series={charts.failed} format={percent} formatAxis={axisPercent} floor={0.05} ceiling={1} />
       </div>
     </section>
   );
