@@ -41,14 +41,14 @@ function useFigures(id: number, ended: boolean, begun: boolean, visible: boolean
     let timer: ReturnType<typeof setTimeout>;
     const load = async () => {
       try {
-        if (document.visibilityState === "hidden") throw new Error("nobody looks");
-        const fresh = await loadFigures(id, aborter.signal);
-        setFigures(fresh);
-        if (ended) {
+        const fresh = document.visibilityState === "hidden" ? null : await loadFigures(id, aborter.signal);
+        if (fresh) setFigures(fresh);
+        if (fresh && ended) {
           finished.set(id, fresh);
           return;
         }
       } catch {
+        // Tried again like everything that goes on.
         if (aborter.signal.aborted) return;
       }
       timer = setTimeout(() => void load(), figuresEveryMs);
