@@ -97,14 +97,14 @@ struct http_request {
      * "User-Agent" the client's own; "Content-Length" is ignored (the body knows). */
     const struct http_header *headers;
     size_t headers_len;
-    struct str body;     /* len 0: none, see also `body_given` */
-    bool body_given;     /* an empty body that was given: "Content-Length: 0" whatever the method */
+    struct str body;     /* len 0: none; POST, PUT and PATCH then say "Content-Length: 0" */
+    bool body_given;     /* ... and so does any other method */
     int64_t deadline_ns; /* monotonic, of the whole call; CO_FOREVER: none */
     int max_redirects;   /* 0: a redirect is the answer */
     enum http_body_mode body_mode;
     size_t body_max; /* bytes after decoding; 0: HTTP_BODY_MAX of limits.h */
     /* Gives and takes cookies; may be NULL.  `cookies` ("a=1; b=2", may be empty) goes out before
-     * the jar's; cookies_replace names what the jar must not add ("a", NULL-terminated list). */
+     * the jar's; cookies_replace names what the jar must not add. */
     struct cookie_jar *jar;
     struct str cookies;
     const struct str *cookies_replace;
@@ -115,30 +115,31 @@ struct http_request {
 
 /*
  * What came back.  Start from {0}; http_do() fills it whatever happens, http_response_fini() frees
- * it.  Views point into the response's own memory.
+ * it.  Views point into the response's own memory, `url` may be the request's: valid as long as
+ * both.
  */
 struct http_response {
-    int status;             /* 0: there is none */
-    struct str status_text; /* "200 OK" */
-    const char *proto;      /* "HTTP/1.1"; static */
-    struct str body;        /* what was received, also when it broke off */
-    bool has_body;          /* false: 1xx, 204, 304, HEAD, discarded, failed before the body */
-    struct str url;         /* of the last hop */
-    const char *remote_ip;  /* "" when never connected */
-    uint16_t remote_port;
+    int status;                  /* 0: there is none */
+    struct str status_text;      /* "200 OK" */
+    const char *proto;           /* "HTTP/1.1"; static; NULL: no response */
+    struct str body;             /* what was received, also when it broke off; a NUL is behind it */
+    bool has_body;               /* false: 1xx, 204, 304, discarded, or failed before the body */
+    bool redirect_refused;       /* it is a redirect that max_redirects kept from being followed */
+    uint16_t remote_port;        /* 0: never connected */
+    char remote_ip[46];          /* "" when never connected */
+    struct str url;              /* of the last hop */
     const char *tls_version;     /* "tls1.3" or NULL */
-    const char *tls_cipher;      /* "TLS_AES_128_GCM_SHA256" or NULL */
+    char tls_cipher[56];         /* "TLS_AES_128_GCM_SHA256", "" without TLS */
     int error_code;              /* k6's; 0: none; 1000 + status from status 400 on */
     const char *error;           /* k6's short text, "" for none */
     struct http_timings timings; /* of the last hop */
-    bool redirects_exceeded;     /* it is a redirect that max_redirects kept from being followed */
-    size_t headers_len;
 
     /* private */
-    uint8_t *store; /* records of headers, then url and texts, then a small body */
-    size_t store_len, store_cap;
-    size_t headers_off;
-    uint8_t *body_block; /* a body that didn't fit into the store */
+    char *head;                     /* bytes as they came: status line, headers, perhaps the body */
+    size_t headers_at, headers_end; /* the header lines within it */
+    uint8_t *body_block;            /* a body that isn't behind the head */
+    char *text_block;               /* the error's text */
+    char *url_block;
 };
 
 void http_response_fini(struct http_response *r); /* safe on a zeroed one */

@@ -1,0 +1,509 @@
+#include "client/http1.h"
+
+#include <errno.h>
+
+#include "base/err.h"
+#include "base/limits.h"
+#include "base/mem.h"
+
+/* ---- writing ------------------------------------------------------------------------------- */
+
+/* Bit 0: may be in a token (a header's name, a method). */
+static bool is_token_char(uint8_t c)
+{
+    static const uint64_t map[2] = {
+        /* ! # $ % & ' * + - . and digits */
+        0x03ff6cfa00000000ull,
+        /* A-Z ^ _ ` a-z | ~ */
+        0x57ffffffc7fffffeull,
+    };
+    return c < 128 && (map[c >> 6] >> (c & 63) & 1) != 0;
+}
+
+void http1_canonical_name(char *name, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!is_token_char((uint8_t)name[i]))
+            return;
+    bool upper = true;
+    for (size_t i = 0; i < len; i++) {
+        char c = name[i];
+        if (upper && c >= 'a' && c <= 'z')
+            name[i] = (char)(c - ('a' - 'A'));
+        else if (!upper && c >= 'A' && c <= 'Z')
+            name[i] = (char)(c + ('a' - 'A'));
+        upper = c == '-';
+    }
+}
+
+static bool is_token(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!is_token_char((uint8_t)s.ptr[i]))
+            return false;
+    return s.len > 0;
+}
+
+PRINTF(2, 3) static int refuse(struct str what, const char *fmt, ...)
+{
+    CLEANUP(buf_fini) struct buf b;
+    buf_init(&b, ERR_MESSAGE_MAX);
+    va_list ap;
+    va_start(ap, fmt);
+    buf_vprintf(&b, fmt, ap);
+    va_end(ap);
+    url_append_quoted(&b, what);
+    return err_set(-EINVAL, "%.*s", STR_ARG(buf_view(&b)));
+}
+
+int http1_check_method(struct str method)
+{
+    return is_token(method) ? 0 : refuse(method, "net/http: invalid method ");
+}
+
+int http1_check_header(struct http_header h)
+{
+    if (!is_token(h.name))
+        return refuse(h.name, "net/http: invalid header field name ");
+    for (size_t i = 0; i < h.value.len; i++) {
+        uint8_t c = (uint8_t)h.value.ptr[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
+            return refuse(h.name, "net/http: invalid header field value for ");
+    }
+    return 0;
+}
+
+static void write_number(struct buf *b, uint64_t v)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do {
+        digits[--at] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    buf_append(b, digits + at, sizeof digits - at);
+}
+
+void http1_write_head(struct buf *b, const struct http1_request *r)
+{
+    buf_str(b, r->method);
+    buf_byte(b, ' ');
+    buf_str(b, r->target);
+    buf_str(b, STR(" HTTP/1.1\r\nHost: "));
+    buf_str(b, r->host);
+    if (r->user_agent.ptr) {
+        buf_str(b, STR("\r\nUser-Agent: "));
+        buf_str(b, r->user_agent);
+    }
+    if (r->content_length >= 0) {
+        buf_str(b, STR("\r\nContent-Length: "));
+        write_number(b, (uint64_t)r->content_length);
+    }
+    for (size_t i = 0; i < r->headers_len; i++) {
+        buf_str(b, STR("\r\n"));
+        buf_str(b, r->headers[i].name);
+        buf_str(b, STR(": "));
+        buf_str(b, str_trim(r->headers[i].value));
+    }
+    buf_str(b, STR("\r\n\r\n"));
+}
+
+/* ---- reading ------------------------------------------------------------------------------- */
+
+static bool is_interim(int status)
+{
+    return status >= 100 && status < 200 && status != 101;
+}
+
+/* Only remembers that a header may be there: who wants its value looks into the head later. */
+static int on_header_field(llhttp_t *p, const char *at, size_t len)
+{
+    struct http1_reader *r = p->data;
+    (void)at;
+    switch (len) {
+    case 8: /* Location */
+        r->may_have_location = true;
+        break;
+    case 10: /* Set-Cookie */
+        r->may_have_cookies = true;
+        break;
+    case 16: /* Content-Encoding */
+        r->may_have_encoding = true;
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+static int on_headers_complete(llhttp_t *p)
+{
+    (void)p;
+    return HPE_PAUSED; /* feed_head() decides how to go on */
+}
+
+/* Grows the body's own block to hold `more` bytes and a NUL behind. */
+static int grow_body(struct http1_reader *r, size_t more)
+{
+    if (more > r->body_max - r->body_len)
+        return err_set(E_LIMIT, "response body is larger than %zu bytes", r->body_max);
+    return mem_grow(&r->body, &r->body_cap, r->body_len + more + 1, r->body_max + 1, 1);
+}
+
+static int append_body(struct http1_reader *r, const void *p, size_t n)
+{
+    r->wire_len += n;
+    if (r->discard || n == 0)
+        return 0;
+    int rc = grow_body(r, n);
+    if (rc < 0)
+        return rc;
+    memcpy(r->body + r->body_len, p, n);
+    r->body_len += n;
+    return 0;
+}
+
+/* A piece of a chunked body; of the first feed it lies in `head`, where the pieces move together.
+ */
+static int on_body(llhttp_t *p, const char *at, size_t len)
+{
+    struct http1_reader *r = p->data;
+    if (!r->body_inline) {
+        r->rc = append_body(r, at, len);
+        return r->rc < 0 ? HPE_USER : 0;
+    }
+    r->wire_len += len;
+    if (r->discard)
+        return 0;
+    if (len > r->body_max - r->body_len) {
+        r->rc = err_set(E_LIMIT, "response body is larger than %zu bytes", r->body_max);
+        return HPE_USER;
+    }
+    memmove(r->head + r->body_at + r->body_len, at, len);
+    r->body_len += len;
+    return 0;
+}
+
+static int on_message_complete(llhttp_t *p)
+{
+    (void)p;
+    return HPE_PAUSED;
+}
+
+static const llhttp_settings_t reader_settings = {
+    .on_header_field = on_header_field,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_message_complete = on_message_complete,
+};
+
+void http1_reader_init(struct http1_reader *r, bool head_request, bool discard, size_t body_max)
+{
+    *r = (struct http1_reader){
+        .head_request = head_request, .discard = discard, .body_max = body_max};
+    llhttp_init(&r->parser, HTTP_RESPONSE, &reader_settings);
+    r->parser.data = r;
+    /* What Go lets pass. */
+    llhttp_set_lenient_optional_cr_before_lf(&r->parser, 1);
+    llhttp_set_lenient_chunked_length(&r->parser, 1);
+    llhttp_set_lenient_spaces_after_chunk_size(&r->parser, 1);
+}
+
+void http1_reader_fini(struct http1_reader *r)
+{
+    mem_free(r->head);
+    mem_free(r->body);
+    r->head = NULL;
+    r->body = NULL;
+}
+
+/* The line of the head that `at` lies on, or the first one. */
+static struct str line_at(const struct http1_reader *r, size_t at)
+{
+    size_t from = MIN(at, r->head_len), to = from;
+    while (from > r->message_at && r->head[from - 1] != '\n')
+        from--;
+    while (to < r->head_len && r->head[to] != '\n')
+        to++;
+    return str_trim(str_new(r->head + from, MIN(to - from, (size_t)200)));
+}
+
+static int malformed_start(const struct http1_reader *r)
+{
+    struct str line = line_at(r, r->message_at), rest;
+    struct str version = str_cut(line, ' ', &rest);
+    const char *what = "malformed HTTP response ";
+    struct str quoted = line;
+    if (rest.ptr && !str_starts(version, STR("HTTP/"))) {
+        what = "malformed HTTP version ";
+        quoted = version;
+    } else if (rest.ptr) {
+        struct str reason;
+        quoted = str_cut(str_trim(rest), ' ', &reason);
+        what = "malformed HTTP status code ";
+        if (llhttp_get_errno(&r->parser) == HPE_INVALID_VERSION) {
+            what = "malformed HTTP version ";
+            quoted = version;
+        }
+    }
+    CLEANUP(buf_fini) struct buf b;
+    buf_init(&b, ERR_MESSAGE_MAX);
+    buf_z(&b, what);
+    url_append_quoted(&b, quoted);
+    return err_set(E_PROTOCOL, "%.*s", STR_ARG(buf_view(&b)));
+}
+
+/* What llhttp didn't like, in Go's words. */
+static int malformed(struct http1_reader *r)
+{
+    if (r->rc < 0)
+        return r->rc;
+    llhttp_errno_t e = llhttp_get_errno(&r->parser);
+    if (r->head_done)
+        return err_set(E_PROTOCOL, e == HPE_INVALID_CHUNK_SIZE ? "invalid byte in chunk length"
+                                                               : "malformed chunked encoding");
+    const char *pos = llhttp_get_error_pos(&r->parser);
+    size_t at = pos >= r->head && pos <= r->head + r->head_len ? (size_t)(pos - r->head) : 0;
+    struct str line = line_at(r, at);
+    bool first = line.ptr == line_at(r, r->message_at).ptr;
+    if (first || e == HPE_INVALID_CONSTANT || e == HPE_INVALID_VERSION || e == HPE_INVALID_STATUS)
+        return malformed_start(r);
+    struct str value;
+    struct str name = str_cut(line, ':', &value);
+    CLEANUP(buf_fini) struct buf b;
+    buf_init(&b, ERR_MESSAGE_MAX);
+    if (e == HPE_INVALID_CONTENT_LENGTH || e == HPE_UNEXPECTED_CONTENT_LENGTH) {
+        buf_z(&b, "bad Content-Length ");
+        url_append_quoted(&b, str_trim(value));
+    } else if (e == HPE_INVALID_TRANSFER_ENCODING) {
+        buf_z(&b, "unsupported transfer encoding: ");
+        url_append_quoted(&b, str_trim(value));
+    } else {
+        (void)name;
+        buf_z(&b, "malformed MIME header line: ");
+        buf_str(&b, line);
+    }
+    return err_set(E_PROTOCOL, "%.*s", STR_ARG(buf_view(&b)));
+}
+
+/* After the head that counts: who has how much body. */
+static void decide_framing(struct http1_reader *r)
+{
+    const llhttp_t *p = &r->parser;
+    int status = p->status_code;
+    r->framing = HTTP1_UNTIL_CLOSE;
+    if (r->head_request || status / 100 == 1 || status == 204 || status == 304)
+        r->framing = HTTP1_NO_BODY;
+    else if (p->flags & F_CHUNKED)
+        r->framing = HTTP1_CHUNKED;
+    else if (p->flags & F_CONTENT_LENGTH && !(p->flags & F_TRANSFER_ENCODING))
+        r->framing = HTTP1_LENGTH;
+    r->body_left = r->framing == HTTP1_LENGTH ? p->content_length : 0;
+    bool new_enough = p->http_major > 1 || (p->http_major == 1 && p->http_minor >= 1);
+    bool stays =
+        new_enough ? !(p->flags & F_CONNECTION_CLOSE) : (p->flags & F_CONNECTION_KEEP_ALIVE) != 0;
+    r->keep_alive = stays && r->framing != HTTP1_UNTIL_CLOSE && status != 101;
+}
+
+static int finish(struct http1_reader *r, size_t left_over)
+{
+    r->done = true;
+    if (left_over > 0)
+        r->keep_alive = false;
+    return HTTP1_DONE;
+}
+
+/* Runs llhttp over chunks until the message ends or the bytes do. */
+static int feed_chunked(struct http1_reader *r, const char *p, size_t n)
+{
+    llhttp_errno_t e = llhttp_execute(&r->parser, p, n);
+    if (e == HPE_OK)
+        return HTTP1_MORE;
+    if (e != HPE_PAUSED || r->rc < 0)
+        return malformed(r);
+    return finish(r, (size_t)(p + n - llhttp_get_error_pos(&r->parser)));
+}
+
+static int feed_length(struct http1_reader *r, const char *p, size_t n)
+{
+    size_t mine = n < r->body_left ? n : (size_t)r->body_left;
+    if (mine == r->body_left && r->body_inline && !r->discard) {
+        if (mine > r->body_max)
+            return err_set(E_LIMIT, "response body is larger than %zu bytes", r->body_max);
+        r->wire_len += mine;
+        r->body_len = mine; /* all of it is here, behind the head: it stays */
+    } else {
+        r->body_inline = false;
+        int rc = append_body(r, p, mine);
+        if (rc < 0)
+            return rc;
+    }
+    r->body_left -= mine;
+    return r->body_left == 0 ? finish(r, n - mine) : HTTP1_MORE;
+}
+
+/* A body that came with its head but isn't complete moves into a block of its own. */
+static int move_body_out(struct http1_reader *r)
+{
+    if (!r->body_inline)
+        return 0;
+    size_t len = r->body_len;
+    r->body_inline = false;
+    r->body_len = 0;
+    if (len == 0)
+        return 0;
+    r->wire_len -= len;
+    return append_body(r, r->head + r->body_at, len);
+}
+
+static int feed_body(struct http1_reader *r, const char *p, size_t n)
+{
+    switch (r->framing) {
+    case HTTP1_NO_BODY:
+        return finish(r, n);
+    case HTTP1_LENGTH:
+        return feed_length(r, p, n);
+    case HTTP1_UNTIL_CLOSE: {
+        r->body_inline = false;
+        int rc = append_body(r, p, n);
+        return rc < 0 ? rc : HTTP1_MORE;
+    }
+    case HTTP1_CHUNKED: {
+        int rc = feed_chunked(r, p, n);
+        if (rc == HTTP1_MORE)
+            rc = move_body_out(r);
+        return rc;
+    }
+    }
+    return HTTP1_MORE;
+}
+
+/* llhttp paused at `at` bytes into the head: behind the head, or behind an interim response. */
+static int head_paused(struct http1_reader *r, size_t at, bool *ret_again)
+{
+    *ret_again = false;
+    llhttp_resume(&r->parser);
+    if (is_interim(r->parser.status_code)) {
+        /* The first pause is behind its headers, the second behind its end, which is the same
+         * place: the next status line starts there. */
+        r->message_at = at;
+        *ret_again = true;
+        return 0;
+    }
+    r->head_done = true;
+    r->head_end = at;
+    r->body_at = at;
+    r->body_inline = true;
+    decide_framing(r);
+    return feed_body(r, r->head + at, r->head_len - at);
+}
+
+static int feed_head(struct http1_reader *r, const void *p, size_t n)
+{
+    if (n > HTTP_HEAD_MAX && r->head_len == 0)
+        return err_set(E_LIMIT, "more than %d bytes at once", (int)HTTP_HEAD_MAX);
+    size_t from = r->head_len;
+    if (from + n > 2 * (size_t)HTTP_HEAD_MAX)
+        return err_set(E_LIMIT, "net/http: server response headers exceeded %d bytes; aborted",
+                       (int)HTTP_HEAD_MAX);
+    if (!r->head) {
+        /* Mostly the whole response: no more than it needs. */
+        r->head = mem_alloc(n + 1);
+        if (!r->head)
+            return err_set(-ENOMEM, "response head");
+        r->head_cap = n + 1;
+    } else {
+        int rc = mem_grow(&r->head, &r->head_cap, from + n + 1, 4 * (size_t)HTTP_HEAD_MAX, 1);
+        if (rc < 0)
+            return err_set(rc, "response head");
+    }
+    memcpy(r->head + from, p, n);
+    r->head_len += n;
+    for (;;) {
+        llhttp_errno_t e = llhttp_execute(&r->parser, r->head + from, r->head_len - from);
+        if (e == HPE_OK)
+            return HTTP1_MORE;
+        if (e != HPE_PAUSED && e != HPE_PAUSED_UPGRADE)
+            return malformed(r);
+        from = (size_t)(llhttp_get_error_pos(&r->parser) - r->head);
+        bool again;
+        int rc = head_paused(r, from, &again);
+        if (!again)
+            return rc;
+        if (from == r->head_len && llhttp_get_errno(&r->parser) == HPE_OK)
+            return HTTP1_MORE;
+    }
+}
+
+int http1_reader_feed(struct http1_reader *r, const void *p, size_t n)
+{
+    if (r->done)
+        return finish(r, n);
+    if (n == 0)
+        return HTTP1_MORE;
+    return r->head_done ? feed_body(r, p, n) : feed_head(r, p, n);
+}
+
+int http1_reader_eof(struct http1_reader *r)
+{
+    if (r->done)
+        return HTTP1_DONE;
+    if (r->head_done && r->framing == HTTP1_UNTIL_CLOSE) {
+        r->done = true;
+        r->keep_alive = false;
+        return HTTP1_DONE;
+    }
+    return err_set(E_EOF, r->head_len == 0 ? "EOF" : "unexpected EOF");
+}
+
+uint8_t *http1_reader_room(struct http1_reader *r, size_t *ret_len)
+{
+    bool whole = r->head_done && !r->done && r->framing == HTTP1_LENGTH && !r->discard;
+    if (!whole || r->body_left == 0)
+        return NULL;
+    size_t want = r->body_left < HTTP_BODY_STEP_BYTES ? (size_t)r->body_left : HTTP_BODY_STEP_BYTES;
+    if (r->body_inline && move_body_out(r) < 0)
+        return NULL;
+    if (want < 4096 || grow_body(r, want) < 0)
+        return NULL;
+    *ret_len = want;
+    return r->body + r->body_len;
+}
+
+int http1_reader_claim(struct http1_reader *r, size_t n)
+{
+    CHECK(n <= r->body_left);
+    r->body_len += n;
+    r->wire_len += n;
+    r->body_left -= n;
+    return r->body_left == 0 ? finish(r, 0) : HTTP1_MORE;
+}
+
+void http1_reader_take(struct http1_reader *r, struct http_response *ret)
+{
+    CHECK(r->head_done);
+    char *line = r->head + r->message_at;
+    char *end = memchr(line, '\n', r->head_end - r->message_at);
+    size_t len = end ? (size_t)(end - line) : 0;
+    ret->headers_at = r->message_at + len + 1;
+    ret->headers_end = r->head_end;
+    if (len > 0 && line[len - 1] == '\r')
+        len--;
+    ret->status = r->parser.status_code;
+    ret->proto = r->parser.http_major == 1 && r->parser.http_minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
+    size_t skip = MIN(len, (size_t)9); /* "HTTP/1.1 " */
+    ret->status_text = str_new(line + skip, len - skip);
+    ret->head = r->head;
+    r->head = NULL;
+    if (r->body_inline) {
+        ret->body = str_new(ret->head + r->body_at, r->body_len);
+        ret->head[r->body_at + r->body_len] = '\0';
+    } else if (r->body) {
+        r->body[r->body_len] = '\0';
+        ret->body_block = r->body;
+        ret->body = str_new(r->body, r->body_len);
+        r->body = NULL;
+    } else {
+        ret->body = STR("");
+    }
+}
