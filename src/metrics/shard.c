@@ -305,7 +305,7 @@ static inline struct series *series_of(struct shard *s, struct tagset *tags, str
 static inline void fine_add(struct shard *s, struct sink *sink, enum metric_type type, double value,
                             int64_t wall_ns)
 {
-    sink_count(sink, value, wall_ns);
+    sink_count(sink, type, value, wall_ns);
     if (type == METRIC_TREND && UNLIKELY(sink_hist_add(sink, value) < 0))
         drop(s);
 }
@@ -339,7 +339,7 @@ static inline void bucket_add(struct shard *s, struct series *x, enum metric_typ
             drop(s);
         return;
     }
-    sink_count(sink, value, wall_ns);
+    sink_count(sink, type, value, wall_ns);
 }
 
 static inline void put(struct shard *s, const struct series_set *set, struct series *x, uint32_t id,

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-int sink_hdr_add(struct sink *s, double value)
+int sink_hdr_add_slow(struct sink *s, double value)
 {
     if (!s->hdr) {
         s->hdr = mem_calloc(1, sizeof *s->hdr);
@@ -35,7 +35,7 @@ void sink_fini(struct sink *s)
 
 int sink_add(struct sink *s, enum metric_type type, bool fine, double value, int64_t wall_ns)
 {
-    sink_count(s, value, wall_ns);
+    sink_count(s, type, value, wall_ns);
     if (type != METRIC_TREND)
         return 0;
     return fine ? sink_hist_add(s, value) : sink_hdr_add(s, value);

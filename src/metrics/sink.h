@@ -15,9 +15,11 @@ struct hdr;  /* the cloud's histogram of a bucket, codec-compatible counters; NU
 
 struct sink {
     uint64_t count;   /* samples */
-    uint64_t nonzero; /* of them not 0: rate */
-    double sum, min, max, last;
-    int64_t last_ns;   /* wall time of the last sample: which worker's gauge wins */
+    uint64_t nonzero; /* of them not 0; rate */
+    double sum;
+    double min, max;   /* gauge and trend; 0 without samples */
+    double last;       /* gauge */
+    int64_t last_ns;   /* gauge: wall time of the last sample, which says whose `last` wins */
     struct hist *hist; /* trends of metrics and sub-metrics */
     struct hdr *hdr;   /* trends of buckets */
 };
