@@ -344,6 +344,11 @@ void loop_run(struct loop *l)
     loop_running = outer;
 }
 
+void loop_stop(struct loop *l)
+{
+    l->stop = true;
+}
+
 size_t loop_coroutines(const struct loop *l)
 {
     return l->coroutines;
