@@ -53,6 +53,15 @@ test("a session that ended on the server leads to signing in", async (t) => {
   await page.getByLabel("Token").waitFor();
 });
 
+test("a stream that is refused for want of a session leads to signing in", async (t) => {
+  const fake = await fakeServer(t);
+  const page = await signedIn(t, fake, "/runs", { allow: /401|ERR_/ });
+  await until("live", () => page.locator("[data-stream]").getAttribute("data-stream"), (s) => s === "live");
+  fake.sessions.clear();
+  fake.dropStreams();
+  await page.getByLabel("Token").waitFor();
+});
+
 test("a link of the server's signs in once", async (t) => {
   const fake = await fakeServer(t);
   const run = shopRun(fake, { agoSeconds: 100, seconds: 30 }).state(3, { result: "passed" });

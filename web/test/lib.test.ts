@@ -9,7 +9,7 @@ import { Pump } from "../src/lib/pump";
 import { aggregateCall, rangeCall } from "../src/lib/query";
 import { filterRequests, joinRequests, sortRequests } from "../src/lib/requests";
 import { align, extend, fromPairs, stepFor, zeroWhere } from "../src/lib/series";
-import { durationSeconds, runResult, runState } from "../src/lib/status";
+import { durationSeconds, fresher, runResult, runState } from "../src/lib/status";
 import { thresholdValue } from "../src/lib/thresholds";
 
 const table = (fn, rows) => {
@@ -41,7 +41,7 @@ test("moments carry the year only when it isn't this one", () => {
 
 test("states: the number decides, the words of an abort serve where there is none", () => {
   const state = (status, extra, type = status) => runState({ status, status_details: { type, entered: "", extra } });
-  const words = ["Created", "Created", "Queued", "Initializing", "Running", "Finished", "Timed out", "Aborted by User", "Aborted by System", "Aborted (script error)", "Aborted by Threshold", "Aborted by Limit"];
+  const words = ["Created", "Created", "Queued", "Initializing", "Running", "Finished", "Timed out", "Aborted by User", "Aborted by System", "Aborted (script error)", "Aborted by Threshold", "Aborted by Limit", "Archived"];
   for (const [i, word] of words.entries()) {
     const { word: got, ended } = state("aborted", { code: i - 2 });
     assert.equal(got, word);
@@ -66,6 +66,16 @@ test("the duration counts from the first load", () => {
   assert.equal(durationSeconds(run, Date.parse("2026-01-01T00:01:00Z")), 50);
   assert.equal(durationSeconds({ ...run, ended: "2026-01-01T00:00:40Z" }, 0), 30);
   assert.equal(durationSeconds({ ...run, status_history: [], status_details: history[0] }, 0), null);
+});
+
+test("an answer that an event has overtaken changes nothing", () => {
+  const older = { id: 1, status_history: [1] };
+  const newer = { id: 1, status_history: [1, 2] };
+  assert.equal(fresher(null, older), older);
+  assert.equal(fresher(newer, older), newer);
+  assert.equal(fresher(older, newer), newer);
+  const noted = { id: 1, status_history: [1, 2] };
+  assert.equal(fresher(newer, noted), noted);
 });
 
 test("calls keep their form and quote what users wrote", () => {

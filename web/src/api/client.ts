@@ -68,6 +68,14 @@ export interface Session {
 
 export const session = {
   get: (): Promise<Session> => json("/session"),
+  /** Leads to signing in when the session has ended; says nothing else. */
+  async check(): Promise<void> {
+    try {
+      await json("/session");
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 401) onSignedOut();
+    }
+  },
   async open(token: string): Promise<void> {
     await request("/session", {
       method: "POST",

@@ -1,4 +1,5 @@
 /** Server-sent events that come back by themselves, whatever ended them. */
+import { session } from "./client";
 
 export type StreamState = "connecting" | "live" | "reconnecting";
 
@@ -36,6 +37,8 @@ export function openStream(url: string, names: readonly string[], handlers: Stre
       if (closed || source !== es) return;
       source = null;
       handlers.state("reconnecting");
+      // A browser doesn't tell a refused stream from a broken one.
+      void session.check();
       timer = setTimeout(connect, waitMs);
       waitMs = Math.min(waitMs * 2, longestWaitMs);
     };

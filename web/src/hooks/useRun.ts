@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "react";
 import { ApiError, getRun } from "../api/client";
 import { openStream, type StreamState } from "../api/events";
 import type { TestRun } from "../api/types";
-import { runState } from "../lib/status";
+import { fresher, runState } from "../lib/status";
 
 export interface LiveRun {
   run: TestRun | null;
@@ -28,17 +28,18 @@ export function useRun(id: number): LiveRun {
     if (document.visibilityState !== "hidden") listeners.current.forEach((fn) => fn());
   });
 
+  const take = useRef((came: TestRun) => setRun((known) => fresher(known, came))).current;
   const current = run?.id === id ? run : null;
   const following = current !== null && !runState(current).ended;
 
   useEffect(() => {
     const aborter = new AbortController();
     setError(null);
-    getRun(id, aborter.signal).then(setRun, (cause: unknown) => {
+    getRun(id, aborter.signal).then(take, (cause: unknown) => {
       if (!aborter.signal.aborted) setError(cause instanceof ApiError ? cause : new ApiError(String(cause), 0));
     });
     return () => aborter.abort();
-  }, [id, attempt]);
+  }, [id, attempt, take]);
 
   useEffect(() => {
     if (!following) return;
@@ -52,7 +53,7 @@ export function useRun(id: number): LiveRun {
     };
     const reload = () =>
       getRun(id).then(
-        (fresh) => setRun(fresh),
+        take,
         () => {},
       );
     const close = openStream(`/cloud/v5/test_runs/${id}/events`, ["run", "metrics"], {
@@ -67,7 +68,7 @@ export function useRun(id: number): LiveRun {
         heard();
         if (name === "run") {
           const fresh = data as TestRun;
-          if (fresh.id === id) setRun(fresh);
+          if (fresh.id === id) take(fresh);
         }
         tell.current();
       },
@@ -81,7 +82,7 @@ export function useRun(id: number): LiveRun {
       close();
       setStream(null);
     };
-  }, [id, following]);
+  }, [id, following, take]);
 
   return {
     run: current,

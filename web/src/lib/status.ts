@@ -28,6 +28,7 @@ const states: Record<number, [string, Tone]> = {
   7: ["Aborted (script error)", "bad"],
   8: ["Aborted by Threshold", "bad"],
   9: ["Aborted by Limit", "bad"],
+  10: ["Archived", "idle"],
 };
 
 const byType: Record<string, number> = {
@@ -111,4 +112,10 @@ export function durationSeconds(
   const start = startedMs(run) ?? (end === null ? null : Date.parse(run.created));
   if (start === null || Number.isNaN(start)) return null;
   return Math.max(0, ((end ?? nowMs) - start) / 1000);
+}
+
+/** Of two reports of a run the later one: an answer may come after an event that was sent after it. */
+export function fresher<T extends Pick<TestRun, "id" | "status_history">>(known: T | null | undefined, came: T): T {
+  if (!known || known.id !== came.id) return came;
+  return (known.status_history?.length ?? 0) > (came.status_history?.length ?? 0) ? known : came;
 }

@@ -10,7 +10,7 @@ import { useNow } from "../hooks/useNow";
 import { useTestName } from "../hooks/useTestName";
 import { ago, count, duration, millis, moment, percent } from "../lib/format";
 import { valueOf } from "../lib/requests";
-import { durationSeconds, runResult, runState, startedMs } from "../lib/status";
+import { durationSeconds, fresher, runResult, runState, startedMs } from "../lib/status";
 import { Link } from "../router";
 
 const pageSize = 50;
@@ -107,10 +107,10 @@ function Row({ run }: { run: TestRun }) {
   );
 }
 
-/** `fresh` wins; newest first. */
-function merge(known: TestRun[], fresh: TestRun[]): TestRun[] {
+/** Newest first. */
+function merge(known: TestRun[], came: TestRun[]): TestRun[] {
   const byId = new Map(known.map((run) => [run.id, run]));
-  for (const run of fresh) byId.set(run.id, run);
+  for (const run of came) byId.set(run.id, fresher(byId.get(run.id), run));
   return [...byId.values()].sort((a, b) => Date.parse(b.created) - Date.parse(a.created) || b.id - a.id);
 }
 
