@@ -1,0 +1,238 @@
+#include "output/cloud_aggregate.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "codec/metricset.h"
+#include "output/cloud_spool.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+enum { PERIOD_S = 3, WORKERS = 2 };
+static const int64_t t0 = 1795329636 / PERIOD_S * PERIOD_S * NS_PER_S;
+
+/* Two workers' shards whose buckets go straight into an aggregate. */
+struct world {
+    struct registry *registry;
+    struct metrics *metrics;
+    struct shard *shards[WORKERS];
+    struct cloud_aggregate *aggregate;
+};
+
+static void on_buckets(void *arg, struct bucket_batch *b)
+{
+    struct world *w = arg;
+    assert_int_equal(cloud_aggregate_add(w->aggregate, b), 0);
+}
+
+static void world_init(struct world *w)
+{
+    *w = (struct world){0};
+    assert_int_equal(registry_new(&w->registry), 0);
+    assert_int_equal(metrics_new(w->registry, &w->metrics), 0);
+    metrics_want_buckets(w->metrics, PERIOD_S, on_buckets, w);
+    for (int i = 0; i < WORKERS; i++)
+        assert_int_equal(shard_new(w->metrics, &w->shards[i]), 0);
+    assert_int_equal(cloud_aggregate_new(w->metrics, WORKERS, PERIOD_S, &w->aggregate), 0);
+}
+
+static void world_fini(struct world *w)
+{
+    cloud_aggregate_free(w->aggregate);
+    for (int i = 0; i < WORKERS; i++)
+        shard_free(w->shards[i]);
+    metrics_free(w->metrics);
+    registry_free(w->registry);
+}
+
+static void add(struct world *w, int worker, enum metric_builtin id, const char *url, double value,
+                int64_t at_ns)
+{
+    struct shard *s = w->shards[worker];
+    struct tag tag = {STR("url"), str_of(url)};
+    struct tagset *tags = tags_with(shard_tags(s), tags_empty(shard_tags(s)), &tag, 1);
+    shard_add(s, registry_builtin(w->registry, id), tags, value, at_ns);
+}
+
+/* What the sets that came out said, added up. */
+struct seen {
+    uint32_t sets, series, series_max;
+    double counters;
+    uint64_t trend_values, nonzero, total;
+    int64_t last_time_ns;
+    struct str run_id;
+};
+
+static int see_head(void *arg, struct str id, uint32_t period_s)
+{
+    struct seen *seen = arg;
+    assert_true(str_eqz(id, "42"));
+    assert_int_equal(period_s, PERIOD_S);
+    seen->sets++;
+    return 0;
+}
+
+static int see_metric(void *arg, struct str name, enum metricset_type type)
+{
+    (void)arg;
+    (void)type;
+    assert_true(name.len > 0);
+    return 0;
+}
+
+static int see_series(void *arg, const struct metricset_label *labels, size_t len)
+{
+    struct seen *seen = arg;
+    for (size_t i = 0; i < len; i++)
+        assert_false(str_eqz(labels[i].name, "test_run_id"));
+    seen->series++;
+    return 0;
+}
+
+static int see_value(void *arg, const struct metricset_value *v)
+{
+    struct seen *seen = arg;
+    assert_true(v->time_ns >= seen->last_time_ns);
+    seen->last_time_ns = v->time_ns;
+    if (v->type == METRICSET_COUNTER)
+        seen->counters += v->counter;
+    if (v->type == METRICSET_TREND)
+        seen->trend_values += v->trend.count;
+    if (v->type == METRICSET_RATE) {
+        seen->nonzero += v->rate.nonzero;
+        seen->total += v->rate.total;
+    }
+    return 0;
+}
+
+static int read_set(void *arg, struct str set, uint32_t series)
+{
+    struct seen *seen = arg;
+    uint32_t before = seen->series;
+    struct metricset_visitor visitor = {see_head, see_metric, see_series, see_value, seen};
+    assert_int_equal(metricset_read(set.ptr, set.len, &visitor), 0);
+    assert_int_equal(seen->series - before, series);
+    seen->series_max = MAX(seen->series_max, series);
+    return 0;
+}
+
+static void take_all(struct world *w, struct seen *seen)
+{
+    int64_t start_s;
+    while (cloud_aggregate_ready(w->aggregate, &start_s))
+        assert_int_equal(cloud_aggregate_take(w->aggregate, STR("42"), 100, read_set, seen), 0);
+}
+
+static void test_a_period_waits_for_every_worker(void **state)
+{
+    (void)state;
+    struct world w;
+    struct seen seen = {0};
+    int64_t start_s = 0;
+    world_init(&w);
+    add(&w, 0, METRIC_HTTP_REQS, "/a", 1, t0);
+    add(&w, 1, METRIC_HTTP_REQS, "/a", 2, t0 + NS_PER_S);
+    shard_tick(w.shards[0], t0 + 4 * NS_PER_S);
+    assert_false(cloud_aggregate_ready(w.aggregate, &start_s));
+    shard_tick(w.shards[1], t0 + 4 * NS_PER_S);
+    assert_true(cloud_aggregate_ready(w.aggregate, &start_s));
+    assert_int_equal(start_s, t0 / NS_PER_S);
+    take_all(&w, &seen);
+    assert_int_equal(seen.series, 1); /* one series, whichever worker saw it */
+    assert_true(seen.counters == 3);
+
+    assert_false(cloud_aggregate_done(w.aggregate));
+    for (int i = 0; i < WORKERS; i++)
+        shard_finish(w.shards[i], t0 + 7 * NS_PER_S);
+    assert_true(cloud_aggregate_done(w.aggregate));
+    world_fini(&w);
+}
+
+static void test_nothing_is_lost_or_counted_twice(void **state)
+{
+    (void)state;
+    struct world w;
+    struct seen seen = {0};
+    char url[32];
+    world_init(&w);
+    uint64_t n = 0;
+    double sum = 0;
+    for (int second = 0; second < 10; second++)
+        for (int i = 0; i < 300; i++) {
+            snprintf(url, sizeof url, "/%d", i % 150);
+            int64_t at_ns = t0 + second * NS_PER_S + i;
+            add(&w, i % WORKERS, METRIC_HTTP_REQS, url, 1, at_ns);
+            add(&w, i % WORKERS, METRIC_HTTP_REQ_DURATION, url, i, at_ns);
+            add(&w, i % WORKERS, METRIC_HTTP_REQ_FAILED, url, i % 3 == 0, at_ns);
+            n++;
+            sum += 1;
+        }
+    for (int i = 0; i < WORKERS; i++)
+        shard_finish(w.shards[i], t0 + 10 * NS_PER_S);
+    take_all(&w, &seen);
+    assert_true(seen.counters == sum);
+    assert_int_equal(seen.trend_values, n);
+    assert_int_equal(seen.total, n);
+    assert_int_equal(seen.nonzero, n / 3);
+    assert_true(seen.series_max <= 100);
+    assert_int_equal(seen.series, 4 * 3 * 150); /* periods, metrics, urls */
+    world_fini(&w);
+}
+
+static void test_reserved_labels_stay_here(void **state)
+{
+    (void)state;
+    struct world w;
+    struct seen seen = {0};
+    world_init(&w);
+    struct shard *s = w.shards[0];
+    struct tag tags[] = {{STR("test_run_id"), STR("1")}, {STR("__x"), STR("2")}};
+    shard_add(s, registry_builtin(w.registry, METRIC_ITERATIONS),
+              tags_with(shard_tags(s), tags_empty(shard_tags(s)), tags, 2), 1, t0);
+    for (int i = 0; i < WORKERS; i++)
+        shard_finish(w.shards[i], t0 + NS_PER_S);
+    take_all(&w, &seen);
+    assert_int_equal(seen.series, 1);
+    world_fini(&w);
+}
+
+/* ---- the spool, in memory (its file needs a loop: see cloud_test.c) ---- */
+
+static void test_spool_is_a_queue(void **state)
+{
+    (void)state;
+    CLEANUP(cloud_spool_fini) struct cloud_spool s;
+    cloud_spool_init(&s);
+    struct cloud_batch *a, *b;
+    assert_int_equal(cloud_spool_take(&s, &a), -ENOENT);
+    assert_int_equal(cloud_spool_put(&s, STR("one"), 1), 0);
+    assert_int_equal(cloud_spool_put(&s, STR("two"), 2), 0);
+    assert_int_equal(s.memory, 6);
+    assert_int_equal(cloud_spool_take(&s, &a), 0);
+    assert_int_equal(cloud_spool_take(&s, &b), 0);
+    assert_memory_equal(a->data, "one", 3);
+    assert_memory_equal(b->data, "two", 3);
+    assert_int_equal(strlen(a->key), CLOUD_KEY_LEN);
+    assert_string_not_equal(a->key, b->key);
+    cloud_batch_free(&s, a);
+    cloud_batch_free(&s, b);
+    assert_int_equal(s.memory, 0);
+    assert_int_equal(cloud_spool_put(&s, STR("three"), 3), 0);
+    assert_int_equal(s.waiting, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_period_waits_for_every_worker),
+        cmocka_unit_test(test_nothing_is_lost_or_counted_twice),
+        cmocka_unit_test(test_reserved_labels_stay_here),
+        cmocka_unit_test(test_spool_is_a_queue),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
