@@ -1,0 +1,8 @@
+// The smallest useful iteration: one request, one check.
+import http from 'k6/http';
+import { check } from 'k6';
+
+export default function () {
+  const res = http.get(__ENV.TARGET);
+  check(res, { 'status is 200': (r) => r.status === 200 });
+}
