@@ -35,8 +35,13 @@ struct progress_bar {
     char columns[PROGRESS_COLUMNS_MAX][PROGRESS_COLUMN_MAX]; /* NUL-terminated */
 };
 
-/* The line above the scenarios'. */
+/* The line above the scenarios'.  While the test is made ready it is a bar of its own, "Init" or
+ * "Run" and what is being done: "Init    [  40% ] 04/10 VUs initialized". */
 struct progress_run {
+    const char *phase;      /* NULL: running; else "Init" (VUs are made) or "Run" (setup()) */
+    double phase_fraction;  /* of the phase's bar; 1 for setup() */
+    const char *phase_text; /* right of it: "04/10 VUs initialized", "setup()" */
+
     bool paused;
     bool started;        /* false: no time is shown */
     int64_t elapsed_ns;  /* since the run's start, iteration phase */
@@ -74,18 +79,11 @@ struct progress_description {
     const char *profiling; /* NULL, or URL */
     double segment_share;  /* 1: all of the test is run here */
     uint64_t vus_most;
-    int64_t longest_ns; /* maximal duration, graceful stop included */
+    int64_t longest_ns;                             /* maximal duration, graceful stop included */
     const struct progress_scenario_text *scenarios; /* sorted by (start time, name) */
     size_t scenarios_len;
 };
 void progress_describe(struct buf *out, bool color, const struct progress_description *d);
-
-/* "Init      [ 40% ] 04/10 VUs initialized", with its line end (on a tty: returns to the line's
- * start, so that the next one overwrites it). */
-void progress_init_vus(struct buf *out, const struct progress_terminal *t, uint64_t done,
-                       uint64_t total);
-/* The same place while setup() or teardown() runs: `text` instead of the count. */
-void progress_init_text(struct buf *out, const struct progress_terminal *t, const char *text);
 
 /* The whole block: blank line, the run's line, a line a scenario.  `again`: another drawing will
  * follow, so on a tty the cursor goes back up to where this one began. */

@@ -1,0 +1,227 @@
+#include "output/numfmt.h"
+
+#include "base/clock.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+bool numfmt_unit_parse(struct str s, enum numfmt_unit *ret)
+{
+    static const char *const names[] = {
+        [NUMFMT_AUTO] = "", [NUMFMT_S] = "s", [NUMFMT_MS] = "ms", [NUMFMT_US] = "us"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        if (str_eqz(s, names[i])) {
+            *ret = (enum numfmt_unit)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool not_finite(struct buf *out, double v)
+{
+    if (isfinite(v))
+        return false;
+    buf_z(out, isnan(v) ? "NaN" : v > 0 ? "Infinity" : "-Infinity");
+    return true;
+}
+
+void numfmt_js(struct buf *out, double v)
+{
+    if (not_finite(out, v))
+        return;
+    if (v == 0) {
+        buf_z(out, "0");
+        return;
+    }
+    /* Digits and exponent of the shortest form that reads back. */
+    char text[40];
+    int digits = 1;
+    for (; digits <= 17; digits++) {
+        (void)snprintf(text, sizeof text, "%.*e", digits - 1, v);
+        if (strtod(text, NULL) == v) /* our own text */
+            break;
+    }
+    char *e = strchr(text, 'e');
+    int exponent = (int)strtol(e + 1, NULL, 10); /* our own text */
+    if (exponent < 21 && exponent >= -7) {
+        int decimals = digits - 1 - exponent;
+        char plain[64];
+        (void)snprintf(plain, sizeof plain, "%.*f", decimals > 0 ? decimals : 0, v);
+        buf_z(out, plain);
+        return;
+    }
+    *e = '\0';
+    buf_printf(out, "%se%+d", text, exponent);
+}
+
+/* Rounded half away from zero to `decimals`, as JavaScript's toFixed does on the exact value. */
+static void to_fixed(char *out, size_t size, double v, int decimals)
+{
+    (void)snprintf(out, size, "%.*f", decimals, v);
+}
+
+static void trim_zeros(char *text)
+{
+    if (!strchr(text, '.'))
+        return;
+    size_t len = strlen(text);
+    while (text[len - 1] == '0')
+        text[--len] = '\0';
+    if (text[len - 1] == '.')
+        text[len - 1] = '\0';
+    if (strcmp(text, "-0") == 0)
+        memmove(text, "0", 2);
+}
+
+/* Fixed decimals without trailing zeros. */
+static void fixed_trimmed(struct buf *out, double v, int decimals)
+{
+    if (not_finite(out, v))
+        return;
+    if (fabs(v) >= 1e21) {
+        numfmt_js(out, v);
+        return;
+    }
+    char text[64];
+    to_fixed(text, sizeof text, v, decimals);
+    trim_zeros(text);
+    buf_z(out, text);
+}
+
+static void fixed_truncated(struct buf *out, double v, int decimals)
+{
+    double scale = decimals == 2 ? 100 : 1;
+    fixed_trimmed(out, trunc(scale * v) / scale, decimals);
+}
+
+void numfmt_plain(struct buf *out, double v)
+{
+    fixed_trimmed(out, v, 6);
+}
+
+void numfmt_percent(struct buf *out, double share)
+{
+    if (not_finite(out, share))
+        return;
+    buf_printf(out, "%.2f%%", trunc(share * 100 * 100) / 100);
+}
+
+void numfmt_bytes(struct buf *out, double bytes)
+{
+    static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB", "ZB", "YB"};
+    if (!(bytes >= 10)) {
+        numfmt_js(out, bytes);
+        buf_z(out, " B");
+        return;
+    }
+    size_t e = (size_t)MIN(floor(log(bytes) / log(1000)), (double)(ARRAY_LEN(units) - 1));
+    double v = floor(bytes / pow(1000, (double)e) * 10 + 0.5) / 10;
+    buf_printf(out, "%.*f %s", v < 10 ? 1 : 0, v, units[e]);
+}
+
+static void duration_auto(struct buf *out, double ms)
+{
+    if (not_finite(out, ms))
+        return;
+    if (ms == 0) {
+        buf_z(out, "0s");
+    } else if (ms < 0.001) {
+        numfmt_js(out, trunc(ms * 1000000));
+        buf_z(out, "ns");
+    } else if (ms < 1) {
+        fixed_truncated(out, ms * 1000, 2);
+        buf_z(out, "µs");
+    } else if (ms < 1000) {
+        fixed_truncated(out, ms, 2);
+        buf_z(out, "ms");
+    } else {
+        double minutes = trunc(ms / 60000);
+        double hours = trunc(minutes / 60);
+        if (hours >= 1)
+            buf_printf(out, "%.0fh", hours);
+        if (minutes >= 1)
+            buf_printf(out, "%.0fm", fmod(minutes, 60));
+        fixed_truncated(out, fmod(ms, 60000) / 1000, ms > 60000 ? 0 : 2);
+        buf_z(out, "s");
+    }
+}
+
+void numfmt_duration(struct buf *out, double ms, enum numfmt_unit unit)
+{
+    switch (unit) {
+    case NUMFMT_AUTO:
+        duration_auto(out, ms);
+        return;
+    case NUMFMT_S:
+        buf_printf(out, "%.2fs", ms * 0.001);
+        return;
+    case NUMFMT_MS:
+        buf_printf(out, "%.2fms", ms);
+        return;
+    case NUMFMT_US:
+        buf_printf(out, "%.2fµs", ms * 1000);
+        return;
+    }
+}
+
+void numfmt_value(struct buf *out, double v, enum metric_type type, enum metric_contains contains,
+                  enum numfmt_unit unit)
+{
+    if (type == METRIC_RATE) {
+        numfmt_percent(out, v);
+        return;
+    }
+    switch (contains) {
+    case METRIC_DEFAULT:
+        numfmt_plain(out, v);
+        return;
+    case METRIC_TIME:
+        numfmt_duration(out, v, unit);
+        return;
+    case METRIC_DATA:
+        numfmt_bytes(out, v);
+        return;
+    }
+}
+
+/* `ns` in a unit of `unit_ns`, fraction without trailing zeros. */
+static void go_fraction(struct buf *out, uint64_t ns, uint64_t unit_ns, const char *unit)
+{
+    char text[32];
+    int decimals = unit_ns == NS_PER_S    ? 9
+                   : unit_ns == NS_PER_MS ? 6
+                   : unit_ns == NS_PER_US ? 3
+                                          : 0;
+    if (decimals == 0)
+        (void)snprintf(text, sizeof text, "%llu", (unsigned long long)ns);
+    else
+        (void)snprintf(text, sizeof text, "%llu.%0*llu", (unsigned long long)(ns / unit_ns),
+                       decimals, (unsigned long long)(ns % unit_ns));
+    trim_zeros(text);
+    buf_printf(out, "%s%s", text, unit);
+}
+
+void numfmt_go_duration(struct buf *out, int64_t ns)
+{
+    uint64_t u = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns;
+    if (ns < 0)
+        buf_byte(out, '-');
+    if (u == 0) {
+        buf_z(out, "0s");
+    } else if (u < 1000) {
+        go_fraction(out, u, 1, "ns");
+    } else if (u < NS_PER_MS) {
+        go_fraction(out, u, NS_PER_US, "µs");
+    } else if (u < NS_PER_S) {
+        go_fraction(out, u, NS_PER_MS, "ms");
+    } else {
+        uint64_t minutes = u / NS_PER_S / 60;
+        if (minutes >= 60)
+            buf_printf(out, "%lluh", (unsigned long long)(minutes / 60));
+        if (minutes >= 1)
+            buf_printf(out, "%llum", (unsigned long long)(minutes % 60));
+        go_fraction(out, u % (60 * (uint64_t)NS_PER_S), NS_PER_S, "s");
+    }
+}
