@@ -22,7 +22,7 @@ packages=(
     zlib1g-dev libargon2-dev libpcre2-dev
 )
 test_packages=(
-    clang clang-format libcmocka-dev chromium openssl valgrind sqlite3 util-linux git
+    clang libclang-rt-dev llvm clang-format libcmocka-dev chromium openssl valgrind sqlite3 util-linux git
 )
 bench_packages=(nginx-light wrk)
 
