@@ -1,0 +1,228 @@
+// A run's results in a cloud: the same totals, true states, nothing lost to outages.
+// also: asan
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import test from 'node:test';
+
+import { SPATE, Server, assertSameTotals, runIdOf, start, startRelay, startTarget, stream, temporaryFolder, until, writeScript } from './cloud_lib.mjs';
+
+const script = (target, options, extra = '') => `
+import http from 'k6/http';
+import { check, group, sleep } from 'k6';
+export const options = ${JSON.stringify(options)};
+export default function () {
+  group('front', () => {
+    const res = http.get('${target}/slow', { tags: { name: 'front' } });
+    check(res, { 'status is 200': (r) => r.status === 200, 'lucky': () => Math.random() < 0.8 });
+  });
+  http.post('${target}/fail', { a: 1 });
+  ${extra}
+}
+`;
+
+async function setUp(t, options, serverOptions) {
+  const target = await startTarget(t);
+  const server = await new Server(t, serverOptions).start();
+  const path = writeScript(server.dir, script(target, options));
+  return { server, path, summary: join(server.dir, 'summary.json') };
+}
+
+test('a run: the same totals as the console, Finished, the script kept', async (t) => {
+  const { server, path, summary } = await setUp(t, { vus: 4, duration: '7s' });
+  const started = Date.now();
+  const client = stream(server, path, { args: ['--summary-export', summary] });
+  const id = runIdOf(await until('the URL', () => /output: cloud \(.*\)/.exec(client.stdout)?.[0]));
+
+  // The first points: one period (3 s), the wait (2 s), and 2 s at most.
+  await until('first points', () => server.value(id, 'increase', 'http_reqs'), 15000);
+  assert.ok(Date.now() - started < 15000);
+  assert.equal(server.stateCode(await server.run(id)), 2, 'Running');
+
+  const end = await client.ended;
+  assert.equal(end.code, 0, end.stderr);
+  const run = await server.run(id);
+  assert.equal(run.status, 'completed');
+  assert.equal(server.stateCode(run), 3);
+  assert.equal(run.result, 'passed');
+  await assertSameTotals(server, id, summary);
+  const text = await server.get(`/cloud/v6/test_runs/${id}/script`, { Accept: 'text/javascript' });
+  assert.equal(await text.text(), readFileSync(path, 'utf8'));
+});
+
+test('run --out cloud is the same; --no-archive-upload keeps the script here', async (t) => {
+  const { server, path, summary } = await setUp(t, { vus: 2, iterations: 6 });
+  const older = stream(server, path, { command: ['run', '--out', 'cloud'], args: ['--summary-export', summary] });
+  const end = await older.ended;
+  assert.equal(end.code, 0, end.stderr);
+  const id = runIdOf(end.stdout);
+  assert.equal(server.stateCode(await server.run(id)), 3);
+  await assertSameTotals(server, id, summary);
+
+  const kept = stream(server, path, { args: ['--no-archive-upload'] });
+  const keptEnd = await kept.ended;
+  assert.equal(keptEnd.code, 0, keptEnd.stderr);
+  const keptId = runIdOf(keptEnd.stdout);
+  assert.equal((await server.get(`/cloud/v6/test_runs/${keptId}/script`)).status, 404);
+});
+
+test('thresholds crossed at the end: Finished, failed, exit 99', async (t) => {
+  const options = { vus: 2, iterations: 4, thresholds: { checks: ['rate>0.999'], http_req_failed: ['rate<0.1'] } };
+  const { server, path } = await setUp(t, options);
+  const end = await stream(server, path).ended;
+  assert.equal(end.code, 99, end.stderr);
+  const run = await server.run(runIdOf(end.stdout));
+  assert.equal(server.stateCode(run), 3);
+  assert.equal(run.status, 'completed');
+  assert.equal(run.result, 'failed');
+  const { value } = await server.json(`/cloud/v5/test_runs/${run.id}/thresholds`);
+  const failed = value.find((v) => v.metric === 'http_req_failed');
+  assert.equal(failed.expression, 'rate<0.1');
+  assert.equal(failed.result, 'failed');
+});
+
+test('a threshold that aborts: Aborted by threshold, exit 99', async (t) => {
+  const options = { vus: 2, duration: '60s', thresholds: { http_req_failed: [{ threshold: 'rate<0.1', abortOnFail: true }] } };
+  const { server, path } = await setUp(t, options);
+  const end = await stream(server, path).ended;
+  assert.equal(end.code, 99, end.stderr);
+  assert.equal(server.stateCode(await server.run(runIdOf(end.stdout))), 8);
+});
+
+test('Ctrl-C: Aborted by User, exit 105, the data up to then', async (t) => {
+  const { server, path, summary } = await setUp(t, { vus: 2, duration: '60s' });
+  const client = stream(server, path, { args: ['--summary-export', summary] });
+  const id = runIdOf(await until('the URL', () => /output: cloud \(.*\)/.exec(client.stdout)?.[0]));
+  await until('running', async () => server.stateCode(await server.run(id)) === 2);
+  client.child.kill('SIGINT');
+  const end = await client.ended;
+  assert.equal(end.code, 105, end.stderr);
+  const run = await server.run(id);
+  assert.equal(run.status, 'aborted');
+  assert.equal(server.stateCode(run), 5);
+  await assertSameTotals(server, id, summary);
+});
+
+test('a script that throws in setup: Aborted (script error), exit 107', async (t) => {
+  const server = await new Server(t).start();
+  const path = writeScript(server.dir, 'export function setup() { throw new Error("no"); } export default function () {}');
+  const end = await stream(server, path).ended;
+  assert.equal(end.code, 107, end.stderr);
+  assert.equal(server.stateCode(await server.run(runIdOf(end.stdout))), 7);
+});
+
+test('the client killed: Running, then Timed out, data kept', async (t) => {
+  const { server, path } = await setUp(t, { vus: 2, duration: '60s' }, { args: ['--run-timeout', '6s'] });
+  const client = stream(server, path);
+  const id = runIdOf(await until('the URL', () => /output: cloud \(.*\)/.exec(client.stdout)?.[0]));
+  await until('data', async () => (await server.value(id, 'increase', 'http_reqs')) > 0);
+  client.child.kill('SIGKILL');
+  await client.ended;
+  assert.equal(server.stateCode(await server.run(id)), 2, 'still Running');
+  await until('timed out', async () => server.stateCode(await server.run(id)) === 4);
+  assert.ok((await server.value(id, 'increase', 'http_reqs')) > 0);
+});
+
+test('the server killed and started again during a run: every count exact', async (t) => {
+  const { server, path, summary } = await setUp(t, { vus: 3, duration: '14s' });
+  const client = stream(server, path, { args: ['--summary-export', summary] });
+  const id = runIdOf(await until('the URL', () => /output: cloud \(.*\)/.exec(client.stdout)?.[0]));
+  await until('data', async () => (await server.value(id, 'increase', 'http_reqs')) > 0);
+  await server.kill('SIGKILL');
+  await until('the outage is noticed', () => client.stderr.includes('results are kept and sent later'));
+  await server.start();
+  const end = await client.ended;
+  assert.equal(end.code, 0, end.stderr);
+  assert.match(end.stderr, /the connection is back/);
+  assert.equal(server.stateCode(await server.run(id)), 3);
+  await assertSameTotals(server, id, summary);
+});
+
+test('the connection dead for a while: every count exact', async (t) => {
+  const { server, path, summary } = await setUp(t, { vus: 3, duration: '12s' });
+  const relay = await startRelay(t, () => server.port);
+  const client = stream(server, path, { url: relay.url, args: ['--summary-export', summary], env: { K6_CLOUD_TIMEOUT: '2s' } });
+  const id = runIdOf(await until('the URL', () => /output: cloud \(.*\)/.exec(client.stdout)?.[0]));
+  await until('data', async () => (await server.value(id, 'increase', 'http_reqs')) > 0);
+  relay.cut();
+  await until('the outage is noticed', () => client.stderr.includes('results are kept and sent later'));
+  relay.mend();
+  const end = await client.ended;
+  assert.equal(end.code, 0, end.stderr);
+  assert.equal(server.stateCode(await server.run(id)), 3);
+  await assertSameTotals(server, id, summary);
+});
+
+test('a cloud that is away at the end: a clear line, and Ctrl-C gives up', async (t) => {
+  const { server, path } = await setUp(t, { vus: 1, duration: '4s' });
+  const client = stream(server, path);
+  await until('the URL', () => /output: cloud \(.*\)/.exec(client.stdout));
+  await server.kill('SIGKILL');
+  await until('progress of the last results', () => /sending the last results, \d+ of \d+ batches left/.test(client.stderr), 30000);
+  client.child.kill('SIGINT');
+  const end = await client.ended;
+  assert.match(end.stderr, /\d+ of \d+ batches .* could not be delivered/);
+});
+
+test('cloud login keeps a token that the server knows, and only that', async (t) => {
+  const server = await new Server(t).start();
+  const config = join(server.dir, 'spate', 'config.json');
+  const env = { ...process.env, XDG_CONFIG_HOME: server.dir, K6_CLOUD_HOST: '' };
+  const login = (...args) => start(SPATE, args, { env }).ended;
+
+  const wrong = await login('cloud', 'login', '--host', server.url, '--token', 'not-a-token-at-all');
+  assert.equal(wrong.code, 255);
+  assert.match(wrong.stderr, /doesn't know this token/);
+  assert.doesNotMatch(wrong.stderr + wrong.stdout, /not-a-token/);
+  assert.ok(!existsSync(config));
+
+  const right = await login('cloud', 'login', '--host', server.url, '--token', server.token);
+  assert.equal(right.code, 0, right.stderr);
+  assert.doesNotMatch(right.stdout, new RegExp(server.token));
+  assert.equal(statSync(config).mode & 0o777, 0o600);
+  const show = await login('cloud', 'login', '--show');
+  assert.match(show.stdout, /\*\*\*\*/);
+  assert.doesNotMatch(show.stdout, new RegExp(server.token));
+
+  const path = writeScript(server.dir, 'export default function () {}');
+  const run = await login('cloud', 'run', '--local-execution', path);
+  assert.equal(run.code, 0, run.stderr);
+  assert.match(run.stdout, new RegExp(`output: cloud \\(${server.url}/runs/\\d+\\)`));
+
+  assert.equal((await login('login', 'cloud', '--reset')).code, 0);
+  assert.ok(!readFileSync(config, 'utf8').includes(server.token));
+  const out = await login('cloud', 'run', '--local-execution', path);
+  assert.equal(out.code, 255);
+  assert.match(out.stderr, /not logged in/);
+});
+
+test('clouds that are no use: one clear message each', async (t) => {
+  const dir = temporaryFolder(t);
+  const path = writeScript(dir, 'export default function () {}');
+  const run = (env, ...args) => start(SPATE, ['cloud', 'run', ...args, path], { env: { ...process.env, XDG_CONFIG_HOME: dir, ...env } }).ended;
+
+  const nobody = await run({ K6_CLOUD_HOST: 'http://127.0.0.1:1', K6_CLOUD_TOKEN: 'x' }, '--local-execution');
+  assert.equal(nobody.code, 255);
+  assert.match(nobody.stderr, /http:\/\/127\.0\.0\.1:1 can't be reached/);
+  assert.match(nobody.stderr, /spate server/);
+  assert.match(nobody.stderr, /K6_CLOUD_HOST/);
+
+  const noUrl = await run({ K6_CLOUD_HOST: 'nowhere', K6_CLOUD_TOKEN: 'x' }, '--local-execution');
+  assert.equal(noUrl.code, 104);
+  assert.match(noUrl.stderr, /cloud host 'nowhere'/);
+
+  const elsewhere = await run({ K6_CLOUD_TOKEN: 'x' });
+  assert.notEqual(elsewhere.code, 0);
+  assert.match(elsewhere.stderr, /--local-execution/);
+
+  const server = await new Server(t).start();
+  const stranger = await run({ K6_CLOUD_HOST: server.url, K6_CLOUD_TOKEN: 'wrong' }, '--local-execution');
+  assert.equal(stranger.code, 255);
+  assert.match(stranger.stderr, /status 401/);
+  assert.match(stranger.stderr, /cloud login/);
+
+  writeFileSync(join(dir, 'broken.json'), '{');
+  const broken = await run({ K6_CLOUD_HOST: server.url, K6_CLOUD_TOKEN: 'x' }, '--local-execution', '-c', join(dir, 'broken.json'));
+  assert.notEqual(broken.code, 0);
+  assert.match(broken.stderr, /broken\.json/);
+});
