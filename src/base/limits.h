@@ -57,6 +57,20 @@
 #define THRESHOLDS_MAX      10000   /* expressions of one run */
 
 /* js */
+#define JS_HEAP_RESERVE_BYTES (64L << 30)          /* address space of a thread's slabs, not memory */
+#define JS_FILE_BYTES_MAX     (512L * 1024 * 1024) /* one script file or open(); it is held in memory */
+#define JS_FILES_MAX          20000                /* modules and opened files; TAR_ENTRIES_MAX */
+#define JS_PATH_MAX           4096                 /* PATH_MAX */
+#define JS_NATIVE_STACK_BYTES (64 * 1024) /* kept free below the script's deepest frame: a TLS handshake */
+#define JS_VU_MEMORY_MAX      (1024L * 1024 * 1024) /* of one VU's script, unless said otherwise */
+#define JS_TIMERS_MAX         1000000               /* of one VU */
+#define JS_TIMER_MS_MAX       (365.0 * 24 * 3600 * 1000) /* setTimeout(); a year is for ever */
+#define JS_REJECTED_MAX       1000                  /* rejections that are told apart */
+#define JS_TAGS_MAX           1024                  /* tags of one call; sets have TAGS_PER_SET_MAX */
+#define JS_TEXT_MAX           (16 * 1024 * 1024)    /* a console line, an error's text */
+#define JS_JSON_MAX           (256L * 1024 * 1024)  /* setup data, options, a summary */
+#define JS_INSPECT_DEPTH_MAX  32                    /* of objects in one console line */
+#define JS_CHECKS_SEEN_MAX    4096                  /* checks and groups that a VM remembers to have told of */
 
 /* output */
 #define CLOUD_SERIES_MAX       4000000 /* series ids of a run; the metrics side folds long before */

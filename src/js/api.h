@@ -65,6 +65,7 @@ struct js_api_module {
 /* The modules that are there; api_table.c. */
 extern const struct js_api_module js_api_k6, js_api_http, js_api_metrics, js_api_timers;
 const struct js_api_module *js_api_find(struct str name); /* NULL: none of that name */
+const struct js_api_module *js_api_at(size_t i);          /* NULL: no more */
 
 struct js_vm *js_vm_of(JSContext *ctx);
 struct js_host *js_host_of(JSContext *ctx);
@@ -144,14 +145,12 @@ enum { JS_TAGS_INLINE = 8 };
 
 /* Tags read from the script; add more with js_tags_add() and intern all at once. */
 struct js_tags {
-    struct tag *tag; /* points to `room` or the heap */
-    struct js_text *text;
-    uint32_t len, cap;
     JSContext *ctx;
+    struct tag *tag;      /* `room`, or a block of its own */
+    struct js_text *text; /* what keeps the strings of tag[] alive; two per tag that was read */
+    uint32_t len, text_len, cap;
     struct tag room[JS_TAGS_INLINE];
     struct js_text room_text[2 * JS_TAGS_INLINE];
-    struct js_text *heap_text;
-    struct tag *heap_tag;
 };
 void js_tags_init(struct js_tags *t, JSContext *ctx);
 void js_tags_fini(struct js_tags *t); /* for CLEANUP() */

@@ -1,0 +1,106 @@
+/*
+ * QuickJS writes a frame as "    at name (file:1:2)"; k6 as a tab, "at name (file:1:2)", and
+ * without the name and its brackets for what has none: anonymous functions and the top level of a
+ * module.
+ */
+#include <string.h>
+
+#include "js/vm_int.h"
+
+/* "file:///a.js:1:60" where line 1 of a CommonJS file has our own words in front. */
+static void append_place(struct js_vm *vm, struct str place, struct buf *out)
+{
+    struct str file = place, column = STR_EMPTY, line = STR_EMPTY;
+    for (int part = 0; part < 2; part++) {
+        size_t i = file.len;
+        while (i > 0 && file.ptr[i - 1] != ':')
+            i--;
+        if (i == 0)
+            break;
+        struct str tail = str_new(file.ptr + i, file.len - i);
+        if (part == 0)
+            column = tail;
+        else
+            line = tail;
+        file.len = i - 1;
+    }
+    int64_t n;
+    int unit = str_eqz(line, "1") ? program_unit_find(vm->program, file) : -1;
+    const int64_t head = sizeof JS_COMMONJS_HEAD - 1;
+    if (unit >= 0 && vm->program->units[unit].kind == JS_UNIT_COMMONJS &&
+        str_to_i64(column, &n) == 0 && n > head)
+        buf_printf(out, "%.*s:1:%lld", STR_ARG(file), (long long)(n - head));
+    else
+        buf_str(out, place);
+}
+
+/* Where " (" of the place begins; names may have spaces, too ("get x"). */
+static size_t place_at(struct str line)
+{
+    for (size_t i = line.len; i >= 2; i--)
+        if (line.ptr[i - 2] == ' ' && line.ptr[i - 1] == '(')
+            return i - 2;
+    return line.len;
+}
+
+static void append_frame(struct js_vm *vm, struct str line, struct buf *out)
+{
+    line = str_trim(line);
+    if (!str_starts(line, STR("at ")))
+        return;
+    line = str_new(line.ptr + 3, line.len - 3);
+    size_t at = place_at(line);
+    buf_z(out, "\tat ");
+    if (at == line.len || line.ptr[line.len - 1] != ')') {
+        append_place(vm, line, out); /* a parser's error: the place alone */
+    } else {
+        struct str name = str_new(line.ptr, at);
+        bool named = !str_eqz(name, "<anonymous>") && !str_eqz(name, "<eval>");
+        if (named)
+            buf_printf(out, "%.*s (", STR_ARG(name));
+        append_place(vm, str_new(line.ptr + at + 2, line.len - at - 3), out);
+        if (named)
+            buf_byte(out, ')');
+    }
+    buf_byte(out, '\n');
+}
+
+static void append_stack(struct js_vm *vm, JSValueConst e, struct buf *out)
+{
+    JSContext *ctx = vm->ctx;
+    JSValue stack = JS_GetPropertyStr(ctx, e, "stack");
+    if (JS_IsException(stack)) {
+        JS_FreeValue(ctx, JS_GetException(ctx));
+        return;
+    }
+    CLEANUP(js_text_fini) struct js_text text = {0};
+    if (JS_IsString(stack) && js_text_of(ctx, stack, &text) == 0) {
+        struct str rest = text.s;
+        if (rest.len > 0)
+            buf_byte(out, '\n');
+        while (rest.len > 0) {
+            struct str next = STR_EMPTY;
+            append_frame(vm, str_cut(rest, '\n', &next), out);
+            rest = next;
+        }
+    }
+    JS_FreeValue(ctx, stack);
+}
+
+void trace_exception(struct js_vm *vm, JSValueConst e, struct buf *out)
+{
+    JSContext *ctx = vm->ctx;
+    if (JS_IsObject(e) && !JS_IsError(ctx, e)) {
+        inspect_value(ctx, out, e, true);
+        return;
+    }
+    CLEANUP(js_text_fini) struct js_text text = {0};
+    if (js_text_of(ctx, e, &text) < 0) {
+        JS_FreeValue(ctx, JS_GetException(ctx));
+        buf_z(out, "an exception that has no text");
+        return;
+    }
+    buf_str(out, text.s);
+    if (JS_IsError(ctx, e))
+        append_stack(vm, e, out);
+}
