@@ -30,6 +30,8 @@ export function go(path: string): void {
   window.history.pushState(null, "", path);
   window.scrollTo(0, 0);
   moved.dispatchEvent(new Event("moved"));
+  // The next Tab, and a screen reader, go on in what is new.
+  document.getElementById("content")?.focus({ preventScroll: true });
 }
 
 /** A real link, so that it opens in a new tab as any other; a plain click stays in the page. */

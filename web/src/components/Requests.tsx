@@ -85,7 +85,7 @@ export function Requests({ runId, ended, onData }: { runId: number; ended: boole
           <input type="search" placeholder="Filter by name, method, status" value={filter} onChange={(e) => setFilter(e.target.value)} spellCheck={false} />
         </label>
       </div>
-      <div className="panel scroll block">
+      <div className="panel scroll block" tabIndex={0} role="region" aria-labelledby="requests-h">
         <table className="requests">
           <thead>
             <tr>

@@ -1,7 +1,7 @@
 /** Which lines a run's charts have, and how their data is asked for and grown. */
 import type { MetricSeries } from "../api/types";
 import type { RangeParams } from "./query";
-import { emptySeries, extend, fromPairs, stepFor, zeroWhere, type Series } from "./series";
+import { emptySeries, extend, fromPairs, stepFor, steps, zeroWhere, type Series } from "./series";
 
 export const lines = {
   vus: ["sum(last by (instance_id))", "vus"],
@@ -46,6 +46,7 @@ export async function loadCharts(
   last: ChartData | null,
   runSeconds: number,
   nowMs: number,
+  ended: boolean,
   ask: (params: RangeParams) => Promise<MetricSeries[]>,
 ): Promise<ChartData> {
   const { step, from } = nextRequest(last, runSeconds, nowMs);
@@ -59,6 +60,8 @@ export async function loadCharts(
     grown[id] = from === undefined ? came : extend(last?.lines[id] ?? emptySeries, start, came);
   }
   grown.rate = zeroWhere(grown.rate, grown.vus);
+  // The last of several buckets' worth isn't full yet: its rate would drop and rise again.
+  if (!ended && step > steps[0]!) grown.rate = { t: grown.rate.t.slice(0, -1), v: grown.rate.v.slice(0, -1) };
   return { step, lines: grown, wholeAt: from === undefined ? nowMs : last!.wholeAt };
 }
 

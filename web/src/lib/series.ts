@@ -76,7 +76,8 @@ export function zeroWhere(s: Series, reported: Series): Series {
   return { t, v: t.map((time) => values.get(time)!) };
 }
 
-const steps = [3, 6, 15, 30, 60, 120, 300, 600, 1800, 3600, 10800, 43200];
+/** Seconds; the first is the usual length of a bucket. */
+export const steps: readonly number[] = [3, 6, 15, 30, 60, 120, 300, 600, 1800, 3600, 10800, 43200];
 
 /** Seconds between points, so that a run of that length has at most about `most` of them. */
 export function stepFor(seconds: number, most = 600): number {

@@ -183,7 +183,7 @@ export function RunList() {
       {runs === null && error === null && <div className="panel skeleton" aria-busy="true" aria-label="Loading runs" />}
       {runs !== null && runs.length === 0 && <FirstRun />}
       {runs !== null && runs.length > 0 && (
-        <div className="panel scroll">
+        <div className="panel scroll" tabIndex={0} role="region" aria-label="Runs">
           <table className="runs">
             <thead>
               <tr>

@@ -57,7 +57,7 @@ function Run({ live, run }: { live: LiveRun; run: TestRun }) {
 
   const charts = useLiveQuery(key, state.ended, live.onData, 1000, (last: ChartData | null, signal) => {
     const now = serverNow();
-    return loadCharts(last, durationSeconds(run, now) ?? 0, now, (params) => queryRange(run.id, params, signal));
+    return loadCharts(last, durationSeconds(run, now) ?? 0, now, state.ended, (params) => queryRange(run.id, params, signal));
   });
   const overview = useLiveQuery(key, state.ended, live.onData, 2500, async (_last: Overview | null, signal) => {
     const entries = Object.entries(overviewQueries).map(async ([id, [query, metric]]) => {
