@@ -31,7 +31,7 @@ build_in() {
         CC=$compiler meson setup "$dir" -Dwerror=true "$@" || return 1
         echo "$want" >"$dir/.options"
     fi
-    ninja -C "$dir" -j "$jobs"
+    ninja -C "$dir" -j "$jobs" -k 0
 }
 
 meson_test() {
