@@ -399,7 +399,7 @@ async function demo() {
     shopRun(fake, { name: i % 3 ? "shop.js" : "login flow", agoSeconds: 86_400 + i * 7000, seconds: 60, vus: 10 }).state([3, 3, 5, 3, 8, 4][i % 6], { at: Date.now() - 86_340_000 - i * 7e6, result: i % 6 === 4 ? "failed" : i % 6 === 2 ? "error" : "passed" });
   }
   shopRun(fake, { agoSeconds: 9000, seconds: 270, gap: [0.4, 0.55], started_by: "ada@example.com" }).state(3, { at: Date.now() - 8_730_000, result: "failed" });
-  shopRun(fake, { name: "crash.js", agoSeconds: 4000, seconds: 90 }).state(7, { at: Date.now() - 3_910_000, result: "error", message: "TypeError: cannot read property 'id' of undefined\n    at checkout (file:///work/crash.js:41:18)" });
+  shopRun(fake, { name: "crash.js", agoSeconds: 4000, seconds: 90 }).state(7, { at: Date.now() - 3_910_000, result: "error", message: "TypeError: cannot read property 'id' of undefined\n    at checkout (file:///home/ada/crash.js:41:18)" });
   const seconds = 600;
   const run = shopRun(fake, { agoSeconds: 120, seconds, vus: 60, started_by: "ada@example.com" });
   const begun = Date.parse(run.record.status_details.entered);

@@ -274,9 +274,13 @@ export function Chart(props: ChartProps) {
           })}
         </ul>
       </header>
-      <div className="plot" tabIndex={0} role="img" aria-label={`${title} over time. ${series.filter((s) => s.shown).map((s, i) => `${s.label}: ${shownAt(s, i)}`).join(", ")}. Arrow keys move along the time.`} onKeyDown={move} onBlur={() => plot.current?.setCursor({ left: -10, top: -10 })}>
+      <div className={empty ? "plot is-empty" : "plot"} tabIndex={0} role="img" aria-label={`${title} over time. ${series.filter((s) => s.shown).map((s, i) => `${s.label}: ${shownAt(s, i)}`).join(", ")}. Arrow keys move along the time.`} onKeyDown={move} onBlur={() => plot.current?.setCursor({ left: -10, top: -10 })}>
         <div ref={host} />
-        {empty && <p className="plot-empty">{loaded ? "No data yet" : "Loading…"}</p>}
+        {empty && (
+          <p className="plot-empty">
+            <span>{!loaded ? "Loading…" : following ? "No data yet" : "No data"}</span>
+          </p>
+        )}
       </div>
     </section>
   );
