@@ -33,6 +33,9 @@ NODISCARD int js_vm_options_json(struct js_vm *vm, struct buf *out);
 /* Overwrites the script-visible `options` with the consolidated ones. */
 NODISCARD int js_vm_set_options(struct js_vm *vm, struct str json);
 
+/* Makes __ENV anew: the host's, with `more` over it (a scenario's own). On a coroutine; -ENOMEM. */
+NODISCARD int js_vm_set_env(struct js_vm *vm, const struct tag *more, uint32_t n);
+
 /* Sets the data that setup() returned (JSON text; len 0: undefined), for default() and teardown():
  * parsed once per VM. */
 NODISCARD int js_vm_set_setup_data(struct js_vm *vm, struct str json);

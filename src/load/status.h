@@ -8,6 +8,7 @@
 #define LOAD_STATUS_H
 
 #include "load/options.h"
+#include "load/segment.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,7 +18,7 @@ enum run_phase {
     RUN_PHASE_INIT, /* virtual users are being made */
     RUN_PHASE_SETUP,
     RUN_PHASE_RUNNING,
-    RUN_PHASE_TEARDOWN,
+    RUN_PHASE_TEARDOWN, /* executors have ended */
     RUN_PHASE_ENDED,
 };
 
@@ -45,7 +46,7 @@ struct run_status {
     const char *script_arg;
     const char **outputs; /* descriptions */
     size_t outputs_len;
-    double segment; /* share of the whole test that runs here, 0..1 */
+    const struct segment *segment; /* what of the whole test runs here */
     int64_t elapsed_ns;
     int64_t duration_max_ns; /* incl. gracefulStop */
     uint32_t vus_active, vus_ready, vus_planned, vus_max;

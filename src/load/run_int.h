@@ -1,0 +1,222 @@
+/*
+ * run_int - a run as run.c, its stages and its workers share it.
+ *
+ * Who may touch what: `struct run` belongs to the main thread; fields marked (w) are set before the
+ * workers start and only read by them; counters are atomics written by one worker each. Everything
+ * else between threads goes by mail.
+ */
+#ifndef LOAD_RUN_INT_H
+#define LOAD_RUN_INT_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "js/vm.h"
+#include "load/plan.h"
+#include "load/run.h"
+#include "load/segment.h"
+#include "load/settings.h"
+#include "metrics/threshold.h"
+#include "net/dial.h"
+#include "rt/co.h"
+#include "rt/loop.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct run;
+struct worker;
+
+/* ---- counters ------------------------------------------------------------------------------ */
+
+struct scenario_counters {
+    _Atomic uint32_t vus;        /* in it now */
+    _Atomic uint64_t iterations; /* ended, interrupted ones too */
+};
+
+/* Of one worker, which writes them all the time: the padding keeps others off its cache line. */
+struct worker_counters {
+    char before[64];
+    _Atomic uint32_t vus_ready, vus_active;
+    _Atomic uint64_t full, interrupted;
+    char behind[64];
+};
+
+/* Of one scenario, over all workers. */
+struct scenario_shared {
+    _Atomic uint64_t started;  /* shared iterations given out */
+    _Atomic uint32_t vus_left; /* whose window isn't over yet */
+    _Atomic int64_t ended_ns;  /* mono: the last window was over; 0 before */
+};
+
+/* ---- a virtual user ------------------------------------------------------------------------ */
+
+struct vu {
+    struct worker *worker;
+    struct js_host host;
+    struct js_vm *vm;
+    struct co *co; /* while its timetable runs */
+    const struct window *windows, *windows_end;
+    struct timer hard;          /* interrupts the iteration at the window's hard_ns */
+    struct tagset *run_tags;    /* run tags only */
+    struct tagset *window_tags; /* of the scenario that it is in */
+    const struct plan_scenario *scenario;
+    uint64_t iterations; /* __ITER of the next one */
+    bool has_setup_data, env_set;
+    bool interrupted; /* by the hard timer, not by the end of the run */
+    bool busy;        /* in an iteration */
+};
+
+/* ---- a worker ------------------------------------------------------------------------------ */
+
+enum worker_state { WORKER_INIT, WORKER_READY, WORKER_RUNNING, WORKER_ENDED };
+
+struct worker {
+    struct run *run;
+    uint32_t index;
+    pthread_t thread;
+    bool thread_started;
+    struct loop *loop;
+    struct shard *shard;
+    struct dialer *dialer;
+    struct vu *vus;
+    uint32_t vus_len;
+    uint32_t running;  /* coroutines of virtual users */
+    struct co *boss;   /* init, then waits for the virtual users */
+    struct timer tick; /* once a second: closes time buckets */
+    bool go, aborted, quit;
+    int64_t start_ns; /* mono: zero of the timetable; valid once `go` */
+    enum worker_state state;
+    struct worker_counters *counters;
+    struct scenario_counters *scenarios; /* [plan.scenarios_len] */
+
+    struct mail to_abort, to_go, to_quit; /* main → worker, each sent once */
+    struct mail ready, ended;             /* worker → main */
+    int rc;                               /* of init; valid with `ready` */
+    struct err err;
+    bool is_ready, has_ended, abort_sent; /* main's */
+};
+
+NODISCARD int worker_start(struct worker *w); /* its thread */
+void worker_go(struct worker *w, int64_t start_ns);
+void worker_abort(struct worker *w);
+void worker_join(struct worker *w); /* once it has ended, or will soon */
+void worker_fini(struct worker *w);
+
+/* In vu.c, on the worker's thread. */
+YIELDS NODISCARD int vu_init(struct vu *v, struct worker *w, uint32_t id);
+void vu_fini(struct vu *v);
+void vu_main(void *arg); /* coroutine: its timetable */
+
+/* Host of a VM with the fields that all have; also for setup etc. */
+void run_host_init(struct run *r, struct js_host *h, struct loop *loop, struct shard *shard,
+                   struct dialer *dialer);
+/* Run tags, and with `group` the group tag (when it is on). */
+struct tagset *run_tagset(struct run *r, struct shard *shard, const char *group);
+
+/* ---- the run ------------------------------------------------------------------------------- */
+
+enum run_end {
+    RUN_GOES_ON,
+    RUN_INTERRUPTED, /* signal */
+    RUN_THRESHOLD,   /* abortOnFail */
+    RUN_FAILED,      /* err says why */
+};
+
+struct run {
+    const struct run_request *req;
+    struct loop *loop;
+    struct co *main;
+    struct arena arena;
+    struct js_program *program;
+    struct registry *registry;
+    struct metrics *metrics;
+    struct options options, derived; /* derived (w) */
+    struct segment segment;          /* (w) */
+    struct plan plan;                /* (w) */
+    struct settings settings;        /* (w) */
+    struct dns_cache *dns;           /* (w) */
+    struct thresholds thresholds;
+    struct buf options_json; /* derived, for VMs (w) */
+    struct buf archive_json; /* consolidated */
+    struct buf setup_data;   /* (w) from `go` on */
+    int64_t wall_offset_ns;  /* (w) */
+    bool has_setup, has_teardown, has_summary;
+
+    struct shard *shard; /* of setup, teardown and gauges */
+    struct dialer *dialer;
+    struct tagset *gauge_tags;
+    struct worker *workers;
+    uint32_t workers_len;
+    struct scenario_shared *shared; /* [plan.scenarios_len] (w) */
+
+    enum run_phase phase;
+    int64_t began_ns; /* mono: init begins; 0 before */
+    int64_t start_ns; /* mono: setup begins; 0 before */
+    int64_t zero_ns;  /* mono: executors begin; 0 before */
+    int64_t stop_ns;  /* mono: after teardown; 0 before */
+
+    enum run_end end;
+    _Atomic bool stopping; /* `end` isn't RUN_GOES_ON; workers look at it */
+    int end_signal;
+    int end_code;
+    struct err end_err;
+    bool interruptible; /* the main coroutine is in something that a stop should cancel */
+    bool timed_out;
+    bool stopping_outputs;
+    uint32_t signals;
+
+    struct timer ui_tick, second_tick, timeout;
+    struct co *threshold_co; /* while thresholds are watched */
+    bool threshold_stop;
+    size_t thresholds_failed;
+
+    struct output_run_info info;
+    struct output_threshold *threshold_list;
+    size_t threshold_list_len;
+    struct output_file *files;
+    size_t files_len;
+    size_t outputs_started;
+    const char **descriptions;
+    struct scenario_status *scenario_status;
+};
+
+/* Ends the test as `end` says, once; workers are told, the main coroutine is interrupted where that
+ * is allowed. Main loop's thread. */
+void run_stop(struct run *r, enum run_end end);
+/* The same with the current error as the reason. */
+void run_fail(struct run *r, int code);
+
+/* Until somebody wakes the coroutine. Where nothing may end the wait early, callers loop on their
+ * condition, and nobody cancels. */
+static inline void run_wait(void)
+{
+    int rc = co_wait(CO_FOREVER);
+    (void)rc;
+}
+
+/* run_script.c */
+YIELDS NODISCARD int run_load(struct run *r); /* first init, options, plan, thresholds */
+YIELDS NODISCARD int run_setup(struct run *r);
+YIELDS NODISCARD int run_teardown(struct run *r);
+YIELDS NODISCARD int run_summary(struct run *r, const struct snapshot *s,
+                                 const struct output_result *result);
+
+/* run_outputs.c */
+YIELDS NODISCARD int run_outputs_start(struct run *r);
+YIELDS void run_outputs_stop(struct run *r, const struct output_result *result);
+
+/* run_thresholds.c */
+NODISCARD int run_thresholds_init(struct run *r);
+void run_thresholds_main(void *arg); /* coroutine: every 2 s */
+/* What all shards have now, while the workers' loops run; NULL without memory. */
+YIELDS struct snapshot *run_live_snapshot(struct run *r);
+/* Once all have ended: the last evaluation, and its results in threshold_list. */
+void run_thresholds_final(struct run *r, const struct snapshot *s);
+
+/* run_status.c */
+void run_status_fill(struct run *r, struct run_status *s);
+uint32_t run_vus_active(const struct run *r);
+uint32_t run_vus_ready(const struct run *r);
+
+#endif

@@ -1,0 +1,279 @@
+/* The script's own parts in a run: first init and options, setup, teardown, handleSummary. */
+
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "load/run_int.h"
+#include "load/scenario.h"
+#include "output/summary.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* ---- hosts --------------------------------------------------------------------------------- */
+
+struct tagset *run_tagset(struct run *r, struct shard *shard, const char *group)
+{
+    struct tag_table *table = shard_tags(shard);
+    struct tagset *set = tags_empty(table);
+    const struct opt_pairs *tags = &r->derived.tags;
+    if (tags->len > 0)
+        set = tags_with(table, set, tags->items, (uint32_t)tags->len);
+    if (group != NULL && (r->settings.run.system_tags & TAG_BIT(TAG_GROUP)) != 0) {
+        struct tag tag = {STR("group"), str_of(group)};
+        set = tags_with(table, set, &tag, 1);
+    }
+    return set;
+}
+
+void run_host_init(struct run *r, struct js_host *h, struct loop *loop, struct shard *shard,
+                   struct dialer *dialer)
+{
+    *h = (struct js_host){
+        .loop = loop,
+        .run = &r->settings.run,
+        .registry = r->registry,
+        .shard = shard,
+        .dialer = dialer,
+        .env = r->req->env,
+        .env_len = (uint32_t)r->req->env_len,
+        .wall_offset_ns = r->wall_offset_ns,
+        .stage = JS_STAGE_INIT,
+    };
+    if (shard != NULL)
+        h->tags = run_tagset(r, shard, "");
+}
+
+/* An exception says where it comes from when it is logged. */
+static int script_error(int rc)
+{
+    if (rc == E_SCRIPT && err_get()->code == rc) {
+        if (err_get()->hint[0] == '\0')
+            (void)err_hint(rc, "script exception");
+        if (err_get()->exit_code == 0)
+            (void)err_exit(rc, EXIT_SCRIPT);
+    }
+    return rc;
+}
+
+/* ---- options ------------------------------------------------------------------------------- */
+
+static int not_initialised(struct run *r, int code)
+{
+    return err_wrap(code, "could not initialize '%s': could not load JS test 'file://%s'",
+                    r->req->script_arg, js_program_main_path(r->program));
+}
+
+static int read_script_options(struct run *r, struct js_vm *vm, struct options *ret)
+{
+    CLEANUP(buf_fini) struct buf json;
+    buf_init(&json, LOAD_JSON_BYTES);
+    options_init(ret, &r->arena);
+    if (js_vm_exports_len(vm) == 0) {
+        (void)err_set(E_SCRIPT, "no exported functions in script");
+        return err_exit(not_initialised(r, E_SCRIPT), EXIT_USAGE);
+    }
+    int rc = js_vm_options_json(vm, &json);
+    if (rc == 0)
+        rc = buf_finish(&json);
+    if (rc < 0)
+        return script_error(rc);
+    rc = options_parse_json(ret, buf_view(&json), OPTIONS_SCRIPT);
+    return rc < 0 ? err_exit(not_initialised(r, rc), EXIT_CONFIG) : 0;
+}
+
+static bool has_export(void *arg, const char *name)
+{
+    return js_vm_has_export(arg, name);
+}
+
+static int consolidate(struct run *r, struct js_vm *vm, const struct options *script)
+{
+    struct options *o = &r->options;
+    options_init(o, &r->arena);
+    if (r->req->config_layer != NULL)
+        options_apply(o, r->req->config_layer, "config file");
+    options_apply(o, script, "script");
+    if (r->req->env_layer != NULL)
+        options_apply(o, r->req->env_layer, "env");
+    if (r->req->cli_layer != NULL)
+        options_apply(o, r->req->cli_layer, "cli");
+    int rc = options_finish(o);
+    if (rc == 0)
+        rc = options_derive(o, &r->derived);
+    if (rc == 0)
+        rc = options_validate(&r->derived, has_export, vm);
+    if (rc == 0) {
+        rc = segment_parse(o->execution_segment, o->execution_segment_sequence, &r->segment);
+        if (rc < 0)
+            return err_exit(rc, EXIT_CONFIG);
+    }
+    return rc;
+}
+
+static int write_options(struct run *r)
+{
+    options_write_json(&r->derived, &r->options_json);
+    options_write_json(&r->options, &r->archive_json);
+    int rc = buf_finish(&r->options_json);
+    return rc < 0 ? rc : buf_finish(&r->archive_json);
+}
+
+static int prepare(struct run *r, struct js_vm *vm)
+{
+    struct options script;
+    int rc = read_script_options(r, vm, &script);
+    if (rc == 0)
+        rc = consolidate(r, vm, &script);
+    if (rc == 0)
+        rc = write_options(r);
+    if (rc == 0) {
+        settings_fini(&r->settings);
+        rc = settings_make(&r->options, &r->settings);
+        r->settings.run.vu_memory_max = r->req->vu_memory_max;
+    }
+    if (rc == 0)
+        rc = plan_make(&r->derived, &r->segment, &r->plan);
+    if (rc == 0)
+        rc = run_thresholds_init(r);
+    r->has_setup = js_vm_has_export(vm, "setup") && !r->options.no_setup.value;
+    r->has_teardown = js_vm_has_export(vm, "teardown") && !r->options.no_teardown.value;
+    r->has_summary = js_vm_has_export(vm, "handleSummary");
+    return rc;
+}
+
+int run_load(struct run *r)
+{
+    struct options none;
+    struct js_host host;
+    struct js_vm *vm = NULL;
+    options_init(&none, &r->arena);
+    int rc = options_finish(&none);
+    if (rc == 0)
+        rc = settings_make(&none, &r->settings);
+    if (rc < 0)
+        return rc;
+    r->settings.run.vu_memory_max = r->req->vu_memory_max;
+    run_host_init(r, &host, r->loop, NULL, NULL);
+    rc = js_vm_new(r->program, &host, &vm);
+    rc = rc < 0 ? script_error(rc) : prepare(r, vm);
+    js_vm_free(vm);
+    return rc;
+}
+
+/* ---- setup and teardown -------------------------------------------------------------------- */
+
+/* A stage runs in a world of its own, made for it, as virtual user 0. */
+struct stage_run {
+    struct js_host host;
+    struct js_vm *vm;
+};
+
+static int open_stage(struct run *r, struct stage_run *s, enum js_stage stage, const char *group)
+{
+    *s = (struct stage_run){0};
+    run_host_init(r, &s->host, r->loop, r->shard, r->dialer);
+    int rc = js_vm_new(r->program, &s->host, &s->vm);
+    if (rc == 0)
+        rc = js_vm_set_options(s->vm, buf_view(&r->options_json));
+    if (rc == 0 && stage != JS_STAGE_SETUP)
+        rc = js_vm_set_setup_data(s->vm, buf_view(&r->setup_data));
+    s->host.stage = stage;
+    s->host.group = str_of(group);
+    s->host.tags = run_tagset(r, r->shard, group);
+    return rc;
+}
+
+static void close_stage(struct run *r, struct stage_run *s)
+{
+    int64_t now = clock_mono_ns() + r->wall_offset_ns;
+    if (s->host.stage == JS_STAGE_SETUP || s->host.stage == JS_STAGE_TEARDOWN) {
+        shard_add(r->shard, registry_builtin(r->registry, METRIC_DATA_SENT), s->host.tags,
+                  (double)s->host.bytes_sent, now);
+        shard_add(r->shard, registry_builtin(r->registry, METRIC_DATA_RECEIVED), s->host.tags,
+                  (double)s->host.bytes_received, now);
+    }
+    js_vm_free(s->vm);
+}
+
+static void on_timeout(struct timer *t)
+{
+    struct run *r = CONTAINER_OF(t, struct run, timeout);
+    r->timed_out = true;
+    co_cancel(r->main);
+}
+
+/* Between these two the main coroutine is cancelled when the time is over, and by a signal when
+ * `interruptible`. The second puts the main coroutine in order and says which of them it was. */
+static int limit_begin(struct run *r, int64_t limit_ns, bool interruptible)
+{
+    r->timed_out = false;
+    r->interruptible = interruptible;
+    timer_init(&r->timeout, on_timeout);
+    return timer_start(r->loop, &r->timeout, clock_mono_ns() + limit_ns);
+}
+
+static void limit_end(struct run *r)
+{
+    timer_stop(r->loop, &r->timeout);
+    r->interruptible = false;
+    co_cancel_clear();
+}
+
+static int timeout_error(const char *what, int64_t limit_ns, int exit_code)
+{
+    int rc = err_set(-ETIMEDOUT, "%s() execution timed out after %.0f seconds", what,
+                     (double)limit_ns / (double)NS_PER_S);
+    (void)err_hint(rc, "You can increase the time limit via the %sTimeout option", what);
+    return err_exit(rc, exit_code);
+}
+
+static int64_t limit_of(struct opt_dur d)
+{
+    return d.set ? d.ns : 60 * NS_PER_S;
+}
+
+static int call_stage(struct run *r, struct stage_run *s, const char *name, struct buf *ret_json,
+                      int64_t limit_ns, bool interruptible, int exit_code)
+{
+    int rc = limit_begin(r, limit_ns, interruptible);
+    if (rc < 0)
+        return rc;
+    rc = js_vm_call(s->vm, name, ret_json);
+    limit_end(r);
+    if (rc == -ECANCELED && r->timed_out)
+        return timeout_error(name, limit_ns, exit_code);
+    return script_error(rc);
+}
+
+int run_setup(struct run *r)
+{
+    if (!r->has_setup)
+        return 0;
+    struct stage_run s;
+    r->interruptible = true;
+    int rc = open_stage(r, &s, JS_STAGE_SETUP, "::setup");
+    if (rc == 0)
+        rc = call_stage(r, &s, "setup", &r->setup_data, limit_of(r->options.setup_timeout), true,
+                        EXIT_SETUP_TIMEOUT);
+    r->interruptible = false;
+    co_cancel_clear();
+    if (rc == 0)
+        rc = buf_finish(&r->setup_data);
+    close_stage(r, &s);
+    return script_error(rc);
+}
+
+int run_teardown(struct run *r)
+{
+    if (!r->has_teardown)
+        return 0;
+    struct stage_run s;
+    int rc = open_stage(r, &s, JS_STAGE_TEARDOWN, "::teardown");
+    if (rc == 0)
+        rc = call_stage(r, &s, "teardown", NULL, limit_of(r->options.teardown_timeout), false,
+                        EXIT_TEARDOWN_TIMEOUT);
+    close_stage(r, &s);
+    return script_error(rc);
+}

@@ -1,0 +1,226 @@
+/* A worker: one thread, one loop, and every W-th virtual user. */
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "load/run_int.h"
+
+#include <errno.h>
+
+/* ---- from the main thread, by mail --------------------------------------------------------- */
+
+static void handle_abort(struct mail *m)
+{
+    struct worker *w = CONTAINER_OF(m, struct worker, to_abort);
+    if (w->aborted)
+        return;
+    w->aborted = true;
+    if (w->state == WORKER_INIT || w->state == WORKER_READY)
+        co_cancel(w->boss);
+    for (uint32_t i = 0; i < w->vus_len; i++)
+        if (w->vus[i].co != NULL)
+            co_cancel(w->vus[i].co);
+}
+
+void worker_abort(struct worker *w)
+{
+    if (w->abort_sent || !w->thread_started || w->has_ended)
+        return;
+    w->abort_sent = true;
+    w->to_abort.fn = handle_abort;
+    mail_send(w->loop, &w->to_abort);
+}
+
+static void handle_go(struct mail *m)
+{
+    struct worker *w = CONTAINER_OF(m, struct worker, to_go);
+    w->go = true;
+    co_wake(w->boss);
+}
+
+void worker_go(struct worker *w, int64_t start_ns)
+{
+    w->start_ns = start_ns; /* handed over by the mail */
+    w->to_go.fn = handle_go;
+    mail_send(w->loop, &w->to_go);
+}
+
+/* ---- to the main thread -------------------------------------------------------------------- */
+
+static void handle_ready(struct mail *m)
+{
+    struct worker *w = CONTAINER_OF(m, struct worker, ready);
+    w->is_ready = true;
+    co_wake(w->run->main);
+}
+
+static void handle_ended(struct mail *m)
+{
+    struct worker *w = CONTAINER_OF(m, struct worker, ended);
+    w->is_ready = true;
+    w->has_ended = true;
+    if (w->run->main != NULL)
+        co_wake(w->run->main);
+}
+
+/* ---- the boss ------------------------------------------------------------------------------ */
+
+static void on_tick(struct timer *t)
+{
+    struct worker *w = CONTAINER_OF(t, struct worker, tick);
+    int64_t now = clock_mono_ns();
+    shard_tick(w->shard, now + w->run->wall_offset_ns);
+    if (timer_start(w->loop, &w->tick, now + NS_PER_S) < 0)
+        log_error("worker %u: no memory for its clock; results are late", w->index);
+}
+
+static int make_vus(struct worker *w)
+{
+    const struct run *r = w->run;
+    uint32_t n =
+        r->plan.vus > w->index ? (r->plan.vus - w->index + r->workers_len - 1) / r->workers_len : 0;
+    w->vus = mem_calloc((size_t)n + 1, sizeof *w->vus);
+    if (w->vus == NULL)
+        return err_set_errno(-ENOMEM, "make %u virtual users", n);
+    for (uint32_t i = 0; i < n; i++) {
+        w->vus_len = i + 1;
+        int rc = vu_init(&w->vus[i], w, w->index + i * r->workers_len);
+        if (rc < 0)
+            return rc;
+        atomic_fetch_add_explicit(&w->counters->vus_ready, 1, memory_order_relaxed);
+        if (w->aborted || co_check_slice() < 0)
+            return -ECANCELED;
+    }
+    return 0;
+}
+
+static int init(struct worker *w)
+{
+    int rc = dialer_new(&w->run->settings.rules, w->run->dns, &w->dialer);
+    if (rc == 0)
+        rc = timer_start(w->loop, &w->tick, clock_mono_ns() + NS_PER_S);
+    if (rc == 0)
+        rc = make_vus(w);
+    return rc;
+}
+
+static int run_vus(struct worker *w)
+{
+    w->state = WORKER_RUNNING;
+    for (uint32_t i = 0; i < w->vus_len && !w->aborted; i++) {
+        int rc = co_spawn(w->loop, vu_main, &w->vus[i], &w->vus[i].co);
+        if (rc < 0) {
+            handle_abort(&w->to_abort);
+            err_set_errno(rc, "start virtual user %u", w->vus[i].host.vu_id);
+            while (w->running > 0)
+                run_wait();
+            return rc;
+        }
+        w->running++;
+    }
+    while (w->running > 0)
+        run_wait(); /* nothing cancels the boss any more */
+    return 0;
+}
+
+static void finish(struct worker *w)
+{
+    co_cancel_clear();
+    w->state = WORKER_ENDED;
+    timer_stop(w->loop, &w->tick);
+    for (uint32_t i = 0; i < w->vus_len; i++)
+        vu_fini(&w->vus[i]);
+    shard_finish(w->shard, clock_mono_ns() + w->run->wall_offset_ns);
+}
+
+static void tell_result(struct worker *w, int rc)
+{
+    w->rc = rc;
+    if (rc < 0 && err_get()->code != rc)
+        err_set(rc, "%s", err_code_text(rc));
+    if (rc < 0)
+        w->err = *err_get();
+}
+
+static void boss_main(void *arg)
+{
+    struct worker *w = arg;
+    int rc = init(w);
+    tell_result(w, rc);
+    if (rc == 0) {
+        w->state = WORKER_READY;
+        w->ready.fn = handle_ready;
+        mail_send(w->run->loop, &w->ready);
+        while (!w->go && !w->aborted)
+            if (co_wait(CO_FOREVER) < 0)
+                break;
+        if (w->go && !w->aborted)
+            tell_result(w, run_vus(w));
+    }
+    finish(w);
+    w->ended.fn = handle_ended;
+    mail_send(w->run->loop, &w->ended);
+    /* Somebody may still want a snapshot: the loop goes on until it is told to end. */
+    while (!w->quit)
+        run_wait();
+    w->boss = NULL;
+}
+
+/* ---- the thread ---------------------------------------------------------------------------- */
+
+static void *thread_main(void *arg)
+{
+    struct worker *w = arg;
+    int rc = co_spawn(w->loop, boss_main, w, &w->boss);
+    if (rc < 0) {
+        (void)err_set_errno(rc, "start worker %u", w->index);
+        tell_result(w, rc);
+        w->ended.fn = handle_ended;
+        mail_send(w->run->loop, &w->ended);
+    }
+    loop_run(w->loop);
+    return NULL;
+}
+
+int worker_start(struct worker *w)
+{
+    timer_init(&w->tick, on_tick);
+    int rc = loop_new(&w->loop);
+    if (rc < 0)
+        return rc;
+    rc = -pthread_create(&w->thread, NULL, thread_main, w);
+    if (rc < 0)
+        return err_set_errno(rc, "start the thread of worker %u", w->index);
+    w->thread_started = true;
+    return 0;
+}
+
+static void handle_quit(struct mail *m)
+{
+    struct worker *w = CONTAINER_OF(m, struct worker, to_quit);
+    w->quit = true;
+    if (w->boss != NULL)
+        co_wake(w->boss);
+}
+
+void worker_join(struct worker *w)
+{
+    if (!w->thread_started)
+        return;
+    w->to_quit.fn = handle_quit;
+    mail_send(w->loop, &w->to_quit);
+    (void)pthread_join(w->thread, NULL);
+    w->thread_started = false;
+}
+
+void worker_fini(struct worker *w)
+{
+    worker_join(w);
+    if (w->loop != NULL)
+        loop_free(w->loop);
+    dialer_free(w->dialer);
+    shard_free(w->shard);
+    mem_free(w->vus);
+    mem_free(w->counters);
+    mem_free(w->scenarios);
+}
