@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bucketTime, seeded, shopBucket, shopRun, shopScript } from "./fake_server.mjs";
-import { fakeServer, figure, rowsOf, signedIn, textOf, until } from "./helper.mjs";
+import { fakeServer, figure, openPage, rowsOf, signedIn, textOf, until } from "./helper.mjs";
 
 const state = (page) => textOf(page, ".pills .pill");
 const canvasInk = (page) =>
@@ -133,6 +133,36 @@ test("a broken stream is told of, comes back, and what was missed is shown", asy
   fake.down = false;
   await until("the state that was missed", state(page), (text) => text === "Timed out", 20_000);
   await until("the data that was missed", figure(page, "requests"), (text) => text === "30");
+});
+
+test("a page in the background gives its connection up and catches up when it is looked at", async (t) => {
+  const fake = await fakeServer(t);
+  const begun = Date.now() - 30_000;
+  const run = fake.addRun({ name: "behind.js", max_vus: 5, script: "" }).state(2, { at: begun }).push(bucket(bucketTime(begun), 5, 10));
+  const page = await openPage(t);
+  await page.clock.install();
+  await page.addInitScript(() => {
+    window.view = "visible";
+    Object.defineProperty(document, "visibilityState", { get: () => window.view });
+  });
+  const look = (view) => page.evaluate((v) => {
+    window.view = v;
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, view);
+  await page.context().request.post(`${fake.url}/session`, { data: { token: fake.token } });
+  await page.goto(`${fake.url}/runs/${run.record.id}`);
+  await until("requests", figure(page, "requests"), (text) => text === "10");
+  await until("followed", () => fake.streams.size, (n) => n === 1);
+  await look("hidden");
+  await page.clock.fastForward(11_000);
+  await until("given up", () => fake.streams.size, (n) => n === 0);
+  fake.requests.length = 0;
+  run.push(bucket(bucketTime(begun) + 3, 5, 10)).state(5, { result: "error" });
+  await page.clock.fastForward(11_000);
+  await until("the title tells the end all the same", () => page.title(), (title) => !title.startsWith("●"));
+  await look("visible");
+  await until("requests", figure(page, "requests"), (text) => text === "20");
+  assert.equal(await state(page)(), "Aborted by User");
 });
 
 test("figures that can't be loaded are told of and tried again: by itself, or when one says so", async (t) => {

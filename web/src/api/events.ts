@@ -12,11 +12,14 @@ export interface StreamHandlers {
 
 const firstWaitMs = 500;
 const longestWaitMs = 8000;
+/** A browser has six connections for all its tabs together: one that stays in the background gives its own up. */
+const hiddenMs = 10_000;
 
 /** Opens the stream; the returned function closes it for good. */
 export function openStream(url: string, names: readonly string[], handlers: StreamHandlers): () => void {
   let source: EventSource | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let hiding: ReturnType<typeof setTimeout> | undefined;
   let waitMs = firstWaitMs;
   let opened = false;
   let closed = false;
@@ -55,22 +58,41 @@ export function openStream(url: string, names: readonly string[], handlers: Stre
     }
   };
 
-  // Back online or back from sleep: no reason to wait out the pause.
-  const hurry = () => {
-    if (timer === undefined || document.visibilityState === "hidden") return;
+  const rest = () => {
+    hiding = undefined;
     clearTimeout(timer);
+    timer = undefined;
+    source?.close();
+    source = null;
+  };
+
+  // Back online, back from sleep, back in view: no reason to wait out a pause.
+  const hurry = () => {
+    clearTimeout(timer);
+    waitMs = firstWaitMs;
     connect();
+  };
+
+  const onVisibility = () => {
+    clearTimeout(hiding);
+    if (document.visibilityState === "hidden") hiding = setTimeout(rest, hiddenMs);
+    else if (source === null) hurry();
+  };
+
+  const onOnline = () => {
+    if (timer !== undefined) hurry();
   };
 
   handlers.state("connecting");
   connect();
-  window.addEventListener("online", hurry);
-  document.addEventListener("visibilitychange", hurry);
+  window.addEventListener("online", onOnline);
+  document.addEventListener("visibilitychange", onVisibility);
   return () => {
     closed = true;
     clearTimeout(timer);
+    clearTimeout(hiding);
     source?.close();
-    window.removeEventListener("online", hurry);
-    document.removeEventListener("visibilitychange", hurry);
+    window.removeEventListener("online", onOnline);
+    document.removeEventListener("visibilitychange", onVisibility);
   };
 }

@@ -44,18 +44,18 @@ export function useRun(id: number): LiveRun {
   useEffect(() => {
     if (!following) return;
     let quiet: ReturnType<typeof setTimeout>;
+    const reload = () =>
+      getRun(id).then(take, () => {
+        // The stream's own light tells that the server is away.
+      });
     const heard = () => {
       clearTimeout(quiet);
       quiet = setTimeout(() => {
+        void reload();
         tell.current();
         heard();
       }, quietMs);
     };
-    const reload = () =>
-      getRun(id).then(
-        take,
-        () => {},
-      );
     const close = openStream(`/cloud/v5/test_runs/${id}/events`, ["run", "metrics"], {
       state: setStream,
       open() {
