@@ -10,7 +10,7 @@ import { aggregateCall, rangeCall } from "../src/lib/query";
 import { filterRequests, joinRequests, sortRequests } from "../src/lib/requests";
 import { align, extend, fromPairs, stepFor, zeroWhere } from "../src/lib/series";
 import { durationSeconds, fresher, runResult, runState } from "../src/lib/status";
-import { thresholdValue } from "../src/lib/thresholds";
+import { selectorText, thresholdValue } from "../src/lib/thresholds";
 
 const table = (fn, rows) => {
   for (const [input, want] of rows) assert.equal(fn(input), want, `${fn.name}(${input})`);
@@ -168,6 +168,7 @@ test("a threshold's value has the unit of its metric", () => {
   assert.equal(value("checks", "rate>0.99", null), "–");
   assert.equal(value("http_reqs", "rate>100", 123.4), "123");
   assert.equal(value("http_reqs", "count>100", 12345), "12,345");
+  assert.deepEqual(["", "a:b", "{a:b}"].map(selectorText), ["", "{a:b}", "{a:b}"]);
   assert.equal(value("my_trend", "avg<10", 4.25), "4.25");
 });
 

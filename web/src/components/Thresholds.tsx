@@ -1,7 +1,7 @@
 import { getThresholds } from "../api/client";
 import type { Threshold } from "../api/types";
 import { useLiveQuery } from "../hooks/useLiveQuery";
-import { thresholdValue } from "../lib/thresholds";
+import { selectorText, thresholdValue } from "../lib/thresholds";
 import { Icon } from "./icons";
 
 function Row({ threshold: t }: { threshold: Threshold }) {
@@ -14,7 +14,7 @@ function Row({ threshold: t }: { threshold: Threshold }) {
       </td>
       <td className="wrap">
         <span className="mono">{t.metric}</span>
-        {t.selector && <span className="mono dim">{t.selector}</span>} <span className="mono expr">{t.expression}</span>
+        {t.selector && <span className="mono dim">{selectorText(t.selector)}</span>} <span className="mono expr">{t.expression}</span>
       </td>
       <td className={`num ${verdict === "bad" ? "is-bad" : ""}`}>{thresholdValue(t)}</td>
     </tr>

@@ -15,3 +15,8 @@ export function thresholdValue({ metric, expression, value }: Pick<Threshold, "m
   if (method === "count") return count(value);
   return compact(value);
 }
+
+/** The selector as scripts write it, whether or not the answer has the braces. */
+export function selectorText(selector: string): string {
+  return selector === "" || selector.startsWith("{") ? selector : `{${selector}}`;
+}
