@@ -26,6 +26,10 @@
 #define RT_OFFLOAD_THREADS  16        /* DNS look-ups that hang must not hold up file work */
 
 /* net, client */
+#define NET_DNS_HOSTS_MAX     4096    /* names in the cache; a script may make names up */
+#define NET_DNS_ADDRESSES_MAX 16      /* kept of one name's */
+#define NET_HOST_MAX          253     /* a name's length, by the DNS itself */
+#define NET_DIAL_MAX_NS       (30 * NS_PER_S) /* k6's limit of a dial */
 #define URL_TEXT_MAX (64 * 1024) /* servers refuse 8 KB; parts of it are held 8 times at most */
 #define HTTP_REQUEST_HEAD_MAX                                                                      \
     (1024 * 1024)                   /* request line and headers: a script may send odd ones */
@@ -73,6 +77,8 @@
 #define JS_CHECKS_SEEN_MAX    4096                  /* checks and groups that a VM remembers to have told of */
 
 /* output */
+#define SUMMARY_ARENA_MAX (256 * 1024 * 1024) /* rows and cells of a summary */
+#define SUMMARY_CELL_MAX  (64 * 1024)         /* a check's name is a script's */
 #define CLOUD_SERIES_MAX       4000000 /* series ids of a run; the metrics side folds long before */
 #define CLOUD_METRICSET_MAX    (64u << 20)  /* one batch, before and after packing */
 #define CLOUD_REPLY_MAX        (1u << 20)   /* an answer of the cloud: some settings, some lines */
