@@ -1,7 +1,9 @@
 #include "store/db.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/limits.h"
@@ -52,6 +54,11 @@ static int open_with(const char *path, int flags, const char *pragmas, sqlite3 *
 
 int db_open(const char *path, sqlite3 **ret)
 {
+    /* Made here for its mode, which SQLite takes over for the files beside it. */
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return err_set_errno(-errno, "open %s", path);
+    close(fd);
     /* NORMAL: a commit survives the death of the process; a loss of power may take the last ones,
      * never the file. */
     return open_with(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,

@@ -2,7 +2,8 @@
  * db - SQLite with the house's errors.  Private to store/.
  *
  * Every function may wait for the disk.  A failure leaves SQLite's message in the error slot; the
- * code is E_CORRUPT for a damaged file, -ENOMEM, -ENOSPC, -EEXIST for a broken constraint, else -EIO.
+ * code is E_CORRUPT for a damaged file, -ENOMEM, -ENOSPC, -EEXIST for a broken constraint, else
+ * -EIO.
  */
 #ifndef STORE_DB_H
 #define STORE_DB_H
@@ -48,8 +49,8 @@ bool db_is_null(sqlite3_stmt *stmt, int column);
 struct str db_text_dup(sqlite3_stmt *stmt, int column, struct arena *a);
 
 /* The first column of the first row as a number; `none` when there is no row. */
-NODISCARD int db_number(sqlite3 *db, int64_t *ret, int64_t none, const char *sql,
-                        const char *types, ...);
+NODISCARD int db_number(sqlite3 *db, int64_t *ret, int64_t none, const char *sql, const char *types,
+                        ...);
 
 /* The code for the connection's last failure, its message set. */
 int db_error(sqlite3 *db, const char *what);

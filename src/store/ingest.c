@@ -24,12 +24,12 @@ struct push {
     struct str metric_name;
     const struct run_metric *metric;
     int64_t series_id;
-    struct value value;      /* of the bucket at hand; keeps its memory */
-    struct buf raw;          /* labels as sent, the key of the dictionary */
-    struct buf json;         /* labels cleaned and sorted */
-    struct buf blob;         /* a stored value */
-    struct rollup *rollups;  /* of the current metric */
-    size_t rollups_len;      /* those before rollups_made have histograms to reuse */
+    struct value value;     /* of the bucket at hand; keeps its memory */
+    struct buf raw;         /* labels as sent, the key of the dictionary */
+    struct buf json;        /* labels cleaned and sorted */
+    struct buf blob;        /* a stored value */
+    struct rollup *rollups; /* of the current metric */
+    size_t rollups_len;     /* those before rollups_made have histograms to reuse */
     size_t rollups_cap;
     size_t rollups_made;
     struct store_push result;
@@ -263,7 +263,9 @@ static int on_value(void *arg, const struct metricset_value *sent)
     }
     if (rc < 0)
         return rc;
-    p->result.values++;
+    if (p->result.values++ == 0)
+        p->result.oldest_s = t;
+    p->result.oldest_s = MIN(p->result.oldest_s, t);
     p->result.newest_s = MAX(p->result.newest_s, t);
     return 0;
 }
@@ -318,8 +320,8 @@ static int apply(struct run_file *f, struct str key, struct str message, int64_t
 static int find_push(struct run_file *f, struct str key, bool *ret)
 {
     int64_t there = 0;
-    int rc = key.len == 0 ? 0
-                          : db_number(f->w, &there, 0, "SELECT 1 FROM pushes WHERE key=?", "s", key);
+    int rc =
+        key.len == 0 ? 0 : db_number(f->w, &there, 0, "SELECT 1 FROM pushes WHERE key=?", "s", key);
     *ret = there != 0;
     return rc;
 }

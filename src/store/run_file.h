@@ -39,9 +39,9 @@ struct run_file {
     sqlite3_stmt *update_sample;
     sqlite3_stmt *select_rollup;
     sqlite3_stmt *put_rollup;
-    int64_t period_s;       /* length of a bucket; 0 before the first push */
-    struct map metrics;     /* name -> struct run_metric */
-    struct map series;      /* labels as sent -> struct run_series; emptied when a push fails */
+    int64_t period_s;   /* length of a bucket; 0 before the first push */
+    struct map metrics; /* name -> struct run_metric */
+    struct map series;  /* labels as sent -> struct run_series; emptied when a push fails */
 
     pthread_mutex_t read_lock; /* of r */
     sqlite3 *r;

@@ -39,16 +39,18 @@ static int fill_run(sqlite3_stmt *q, struct arena *a, struct store_run *ret)
 static int fill_history(struct store *s, struct arena *a, struct store_run *run)
 {
     int64_t count = 0;
-    int rc = db_number(s->db, &count, 0, "SELECT count(*) FROM states WHERE run_id=?", "i", run->id);
+    int rc =
+        db_number(s->db, &count, 0, "SELECT count(*) FROM states WHERE run_id=?", "i", run->id);
     if (rc < 0)
         return rc;
     run->history = arena_calloc(a, (size_t)count + 1, sizeof *run->history);
     if (!run->history)
         return -ENOMEM;
     CLEANUP(db_donep) sqlite3_stmt *q = NULL;
-    rc = db_query(s->db, &q,
-                  "SELECT code, entered_ns, by_user, message FROM states WHERE run_id=? ORDER BY seq",
-                  "i", run->id);
+    rc = db_query(
+        s->db, &q,
+        "SELECT code, entered_ns, by_user, message FROM states WHERE run_id=? ORDER BY seq", "i",
+        run->id);
     while (rc == 0 && run->history_len < (size_t)count && (rc = db_step(q)) > 0) {
         run->history[run->history_len++] = (struct store_state){
             .code = sqlite3_column_int(q, 0),
@@ -108,8 +110,8 @@ int store_list_runs(struct store *s, const struct store_run_filter *f,
              "SELECT " RUN_COLUMNS RUN_FILTER " ORDER BY runs.%s %s, runs.id DESC LIMIT ? OFFSET ?",
              page->order ? page->order : "id", !page->order || page->descending ? "DESC" : "ASC");
     CLEANUP(db_donep) sqlite3_stmt *q = NULL;
-    rc = db_query(s->db, &q, sql, "iiiiiii", f->test_id, f->project_id, after,
-                  f->created_before_ns, (int64_t)f->open, page->top, page->skip);
+    rc = db_query(s->db, &q, sql, "iiiiiii", f->test_id, f->project_id, after, f->created_before_ns,
+                  (int64_t)f->open, page->top, page->skip);
     size_t len = 0;
     while (rc == 0 && len < max && (rc = db_step(q)) > 0) {
         rc = fill_run(q, a, &list[len]);
@@ -123,8 +125,8 @@ int store_list_runs(struct store *s, const struct store_run_filter *f,
     return 0;
 }
 
-int store_get_thresholds(struct store *s, int64_t id, struct arena *a,
-                         struct store_threshold **ret, size_t *ret_len)
+int store_get_thresholds(struct store *s, int64_t id, struct arena *a, struct store_threshold **ret,
+                         size_t *ret_len)
 {
     STORE_LOCKED(s);
     int64_t count = 0;
@@ -158,8 +160,8 @@ int store_get_thresholds(struct store *s, int64_t id, struct arena *a,
 static int archive_path(const struct store *s, int64_t run_id, const char *suffix,
                         char path[static STORE_PATH_MAX])
 {
-    int n = snprintf(path, STORE_PATH_MAX, "%s/archives/%lld.tar%s", s->dir, (long long)run_id,
-                     suffix);
+    int n =
+        snprintf(path, STORE_PATH_MAX, "%s/archives/%lld.tar%s", s->dir, (long long)run_id, suffix);
     return n < 0 || n >= STORE_PATH_MAX ? -ENAMETOOLONG : 0;
 }
 
@@ -205,9 +207,9 @@ int store_read_archive(struct store *s, int64_t run_id, struct buf *out)
         return rc;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return errno == ENOENT ? err_set(E_NOT_FOUND, "test run %lld has no archive",
-                                         (long long)run_id)
-                               : err_set_errno(-errno, "open %s", path);
+        return errno == ENOENT
+                   ? err_set(E_NOT_FOUND, "test run %lld has no archive", (long long)run_id)
+                   : err_set_errno(-errno, "open %s", path);
     for (;;) {
         uint8_t *room = buf_reserve(out, 64 * 1024);
         if (!room)
@@ -385,8 +387,8 @@ int store_set_state(struct store *s, int64_t id, const struct store_finish *chan
     if (rc > 0)
         rc = enter_state(s->db, id, change);
     if (rc > 0) {
-        int noted = note_request(s->db, change->idempotency_key, "finish", id,
-                                 change->state.entered_ns);
+        int noted =
+            note_request(s->db, change->idempotency_key, "finish", id, change->state.entered_ns);
         rc = noted < 0 ? noted : rc;
     }
     rc = store_end(s->db, rc);

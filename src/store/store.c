@@ -22,7 +22,8 @@ static const char schema[] =
     "  created_ns INTEGER NOT NULL) STRICT;"
     "CREATE TABLE sessions (hash BLOB PRIMARY KEY, token_id INTEGER NOT NULL REFERENCES tokens(id)"
     "  ON DELETE CASCADE, expires_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE projects (id INTEGER PRIMARY KEY, name TEXT NOT NULL, is_default INTEGER NOT NULL,"
+    "CREATE TABLE projects (id INTEGER PRIMARY KEY, name TEXT NOT NULL, is_default INTEGER NOT "
+    "NULL,"
     "  created_ns INTEGER NOT NULL, updated_ns INTEGER NOT NULL) STRICT;"
     "CREATE TABLE tests (id INTEGER PRIMARY KEY AUTOINCREMENT, project_id INTEGER NOT NULL"
     "  REFERENCES projects(id), name TEXT NOT NULL, created_ns INTEGER NOT NULL,"
@@ -280,9 +281,9 @@ int store_get_project(struct store *s, int64_t id, struct arena *a, struct store
 {
     STORE_LOCKED(s);
     CLEANUP(db_donep) sqlite3_stmt *q = NULL;
-    int rc = db_query(s->db, &q,
-                      "SELECT id, name, is_default, created_ns, updated_ns FROM projects WHERE id=?",
-                      "i", id);
+    int rc = db_query(
+        s->db, &q, "SELECT id, name, is_default, created_ns, updated_ns FROM projects WHERE id=?",
+        "i", id);
     if (rc == 0)
         rc = db_step(q);
     if (rc < 0)

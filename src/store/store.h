@@ -206,9 +206,10 @@ NODISCARD int store_read_archive(struct store *s, int64_t run_id, struct buf *ou
 /* ---- measurements ---- */
 
 struct store_push {
-    bool repeated;      /* its key had been applied before; nothing was done now */
-    int64_t newest_s;   /* newest bucket in it, unix s; 0: it held no value */
-    uint64_t values;    /* buckets of series applied */
+    bool repeated;    /* its key had been applied before; nothing was done now */
+    int64_t oldest_s; /* oldest and newest bucket in it, unix s; 0: it held no value */
+    int64_t newest_s;
+    uint64_t values; /* buckets of series applied */
 };
 
 /*

@@ -14,9 +14,9 @@ struct run_file;
 
 struct store {
     char *dir;
-    int lock_fd;             /* flock on <dir>/lock: one process at a time */
-    pthread_mutex_t lock;    /* of db */
-    sqlite3 *db;             /* spate.db */
+    int lock_fd;          /* flock on <dir>/lock: one process at a time */
+    pthread_mutex_t lock; /* of db */
+    sqlite3 *db;          /* spate.db */
     int64_t default_project;
     pthread_mutex_t files_lock; /* of files */
     pthread_cond_t files_given; /* somebody gave one back */
@@ -39,7 +39,8 @@ static inline void store_unlockp(struct store **s)
     struct store *locked_store UNUSED CLEANUP(store_unlockp) = (s);                                \
     store_lock(s)
 
-/* BEGIN IMMEDIATE now; COMMIT or, after a failure, ROLLBACK.  Both return the code to go on with. */
+/* BEGIN IMMEDIATE now; COMMIT or, after a failure, ROLLBACK.  Both return the code to go on with.
+ */
 NODISCARD int store_begin(sqlite3 *db);
 NODISCARD int store_end(sqlite3 *db, int rc);
 

@@ -1,0 +1,132 @@
+/*
+ * spate server: the results service, until Ctrl-C.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "cmd/commands.h"
+#include "cmd/flags.h"
+#include "codec/duration.h"
+#include "server/server.h"
+
+static const char default_listen[] = "127.0.0.1:6600";
+static const char default_data[] = "./spate-data";
+static const char default_timeout[] = "2m";
+
+static const struct flag flags[] = {
+    {.name = "listen",
+     .kind = FLAG_STRING,
+     .value_name = "addr:port",
+     .help = "address to serve on, port 0 takes a free one (default 127.0.0.1:6600)"},
+    {.name = "data",
+     .kind = FLAG_STRING,
+     .value_name = "dir",
+     .help = "folder that keeps everything (default ./spate-data)"},
+    {.name = "token-file",
+     .kind = FLAG_STRING,
+     .value_name = "file",
+     .help = "file that holds a valid access token once the server is up"},
+    {.name = "run-timeout",
+     .kind = FLAG_DURATION,
+     .value_name = "duration",
+     .help = "a test run without data for so long is timed out (default 2m)"},
+};
+
+static void print_help(void)
+{
+    CLEANUP(buf_fini) struct buf text;
+    buf_init(&text, 64 * 1024);
+    buf_printf(&text,
+               "Keeps and shows the results of test runs, at http://127.0.0.1:6600.\n\n"
+               "Usage:\n  %s server [flags]\n\nFlags:\n",
+               program_name());
+    flags_help(&text, flags, ARRAY_LEN(flags));
+    buf_z(&text, "\nGlobal Flags:\n");
+    flags_help(&text, flags_global, flags_global_len);
+    if (buf_finish(&text) == 0)
+        printf("%.*s", STR_ARG(buf_view(&text)));
+}
+
+static const char *or_default(const char *given, const char *otherwise)
+{
+    return given ? given : otherwise;
+}
+
+static int read_config(const struct flag_values *v, struct server_config *ret)
+{
+    const char *timeout = or_default(flag_values_get(v, "run-timeout"), default_timeout);
+    *ret = (struct server_config){
+        .listen = or_default(flag_values_get(v, "listen"), default_listen),
+        .data_dir = or_default(flag_values_get(v, "data"), default_data),
+        .token_file = flag_values_get(v, "token-file"),
+    };
+    int rc = duration_parse(str_of(timeout), &ret->run_timeout_ns);
+    if (rc == 0 && ret->run_timeout_ns <= 0)
+        rc = err_set(E_CONFIG, "the duration has to be more than 0");
+    return rc < 0 ? flag_invalid(&flags[3], timeout) : 0;
+}
+
+static void greet(struct server *s, const struct server_config *config)
+{
+    printf("Spate is at %s, its data in %s\n", server_url(s), config->data_dir);
+    const char *token = server_new_token(s);
+    if (token)
+        printf("\nThis is the first start. Your token, shown only now:\n\n    %s\n\n"
+               "Sign in on the page with it, and let this machine's runs stream here:\n\n"
+               "    %s cloud login --host %s --token %s\n"
+               "    %s cloud run --local-execution script.js\n\n",
+               token, program_name(), server_url(s), token, program_name());
+    fflush(stdout);
+    server_forget_token(s);
+}
+
+/* Serves until SIGINT or SIGTERM; the server's threads inherit that both are blocked. */
+static int serve(const struct server_config *config)
+{
+    sigset_t ends;
+    sigset_t before;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &ends, &before);
+    struct server *s = NULL;
+    int rc = server_start(config, &s);
+    if (rc == 0) {
+        int which = 0;
+        greet(s, config);
+        sigwait(&ends, &which);
+        log_info("stopping");
+        server_stop(s);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
+}
+
+int cmd_server(int argc, char **argv)
+{
+    CLEANUP(arena_fini) struct arena a;
+    struct flag_values v = {0};
+    struct server_config config;
+    arena_init(&a, 1024 * 1024);
+    int rc =
+        flags_parse(&v, &a, argc, argv, flags, ARRAY_LEN(flags), flags_global, flags_global_len);
+    if (rc < 0)
+        return rc;
+    if (flag_values_bool(&v, "help")) {
+        print_help();
+        return 0;
+    }
+    if (v.args_len > 0)
+        return err_exit(err_set(E_CONFIG, "server takes no argument, but got \"%s\"", v.args[0]),
+                        255);
+    rc = read_config(&v, &config);
+    if (rc < 0)
+        return rc;
+    rc = serve(&config);
+    return rc < 0 && err_get()->exit_code == 0 ? err_exit(rc, 1) : rc;
+}

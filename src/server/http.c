@@ -1,0 +1,500 @@
+/*
+ * Between libmicrohttpd and the routes: request line, body, access, reply.
+ *
+ * What can be refused by the headers alone is settled at once, but the answer waits until the body
+ * has come (and been thrown away), as a connection closed on a sending client may lose it; only a
+ * body announced as too large is answered before it.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "server/http.h"
+#include "server/server_int.h"
+
+#include <arpa/inet.h>
+
+/* ---- what was asked ---- */
+
+struct str request_header(const struct request *r, const char *name)
+{
+    return str_of(MHD_lookup_connection_value(r->conn, MHD_HEADER_KIND, name));
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+struct str percent_decode(struct arena *a, struct str s, bool plus_is_space)
+{
+    char *out = arena_alloc(a, s.len + 1);
+    if (!out)
+        return STR_EMPTY;
+    size_t n = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        if (c == '%') {
+            if (s.len - i < 3)
+                return STR_EMPTY;
+            int h = hex_digit(s.ptr[i + 1]);
+            int l = hex_digit(s.ptr[i + 2]);
+            if (h < 0 || l < 0)
+                return STR_EMPTY;
+            c = (char)(h << 4 | l);
+            i += 2;
+        } else if (c == '+' && plus_is_space) {
+            c = ' ';
+        }
+        out[n++] = c;
+    }
+    out[n] = '\0';
+    return str_new(out, n);
+}
+
+struct str request_arg_at(struct request *r, const char *name, size_t n)
+{
+    struct str rest = r->query;
+    while (rest.len > 0) {
+        struct str value;
+        struct str pair = str_cut(rest, '&', &rest);
+        struct str key = percent_decode(&r->arena, str_cut(pair, '=', &value), true);
+        if (!str_eqz(key, name) || n-- > 0)
+            continue;
+        return value.len > 0 ? percent_decode(&r->arena, value, true) : STR("");
+    }
+    return STR_EMPTY;
+}
+
+struct str request_arg(struct request *r, const char *name)
+{
+    return request_arg_at(r, name, 0);
+}
+
+struct str request_base_url(struct request *r)
+{
+    struct str host = request_header(r, "Host");
+    bool plain = host.len > 0 && host.len < 256;
+    for (size_t i = 0; i < host.len && plain; i++) {
+        char c = host.ptr[i];
+        plain = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                c == '.' || c == ':' || c == '-' || c == '_' || c == '[' || c == ']';
+    }
+    if (!plain)
+        return str_of(r->server->url);
+    return str_of(arena_printf(&r->arena, "http://%.*s", STR_ARG(host)));
+}
+
+int request_id(const struct request *r, int param, int64_t *ret)
+{
+    int64_t id = 0;
+    if (str_to_i64(r->params[param], &id) < 0 || id <= 0)
+        return err_set(E_NOT_FOUND, "no such id: %.*s", STR_ARG(r->params[param]));
+    *ret = id;
+    return 0;
+}
+
+/* ---- what is answered ---- */
+
+void reply_header(struct request *r, const char *name, const char *value)
+{
+    struct reply *reply = &r->reply;
+    CHECK(reply->headers_len < REPLY_HEADERS_MAX);
+    reply->headers[reply->headers_len].name = name;
+    reply->headers[reply->headers_len].value = value;
+    reply->headers_len++;
+}
+
+int reply_json(struct request *r, int status)
+{
+    int rc = buf_finish(&r->reply.body);
+    if (rc < 0)
+        return err_set(rc, "the answer is too large");
+    r->reply.status = status;
+    r->reply.content_type = "application/json";
+    return 0;
+}
+
+int reply_empty(struct request *r, int status)
+{
+    buf_reset(&r->reply.body);
+    r->reply.status = status;
+    r->reply.content_type = NULL;
+    return 0;
+}
+
+static int error_text(struct request *r, int status, int code, const char *word, struct str message)
+{
+    struct buf *out = &r->reply.body;
+    buf_reset(out);
+    buf_z(out, "{\"error\":{\"message\":");
+    buf_json_str(out, message);
+    if (!r->route || r->route->form == FORM_V6)
+        buf_printf(out, ",\"code\":\"%s\",\"target\":null,\"details\":null}}", word);
+    else
+        buf_printf(out, ",\"code\":%d}}", code);
+    return reply_json(r, status);
+}
+
+int reply_error(struct request *r, int status, int code, const char *word, const char *fmt, ...)
+{
+    char message[ERR_MESSAGE_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(message, sizeof message, fmt, ap);
+    va_end(ap);
+    return error_text(r, status, code, word, str_of(message));
+}
+
+int reply_failure(struct request *r, int rc)
+{
+    static const struct {
+        int rc;
+        int status;
+        int code;
+        const char *word;
+    } table[] = {
+        {E_NOT_FOUND, 404, 3, "not_found"},
+        {E_CONFIG, 400, 2, "validation_error"},
+        {E_CORRUPT, 400, 2, "validation_error"},
+        {E_PROTOCOL, 400, 2, "validation_error"},
+        {E_LIMIT, 413, 2, "too_large"},
+        {E_REFUSED, 403, 4, "forbidden"},
+        {E_UNSUPPORTED, 501, 1, "not_implemented"},
+        {E_UNAVAILABLE, 503, 1, "unavailable"},
+        {-ENOMEM, 503, 1, "unavailable"},
+        {-EMSGSIZE, 413, 2, "too_large"},
+        {-ENOSPC, 503, 1, "unavailable"},
+    };
+    const char *message = err_get()->code == rc ? err_message() : err_code_text(rc);
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (table[i].rc == rc)
+            return error_text(r, table[i].status, table[i].code, table[i].word, str_of(message));
+    log_error("%.*s: %s", STR_ARG(r->path), message);
+    return error_text(r, 500, 0, "internal_error", str_of(message));
+}
+
+/* ---- routes ---- */
+
+static bool match(const char *pattern, struct request *r)
+{
+    struct str path = r->path;
+    struct str rest = str_of(pattern);
+    int params = 0;
+    if (path.len == 0 || path.ptr[0] != '/')
+        return false;
+    path = str_new(path.ptr + 1, path.len - 1);
+    rest = str_new(rest.ptr + 1, rest.len - 1);
+    for (;;) {
+        struct str want = str_cut(rest, '/', &rest);
+        if (str_eq(want, STR("{*}"))) {
+            r->params[params] = path;
+            return path.len > 0;
+        }
+        struct str have = str_cut(path, '/', &path);
+        if (str_eq(want, STR("{}"))) {
+            r->params[params] = percent_decode(&r->arena, have, false);
+            if (r->params[params++].len == 0)
+                return false;
+        } else if (!str_eq(want, have)) {
+            return false;
+        }
+        if (!rest.ptr || !path.ptr)
+            return !rest.ptr && !path.ptr;
+    }
+}
+
+/* The route, or the error of its absence. */
+static int find_route(struct request *r)
+{
+    bool other_method = false;
+    for (size_t i = 0; i < routes_len; i++) {
+        if (!match(routes[i].pattern, r))
+            continue;
+        if (routes[i].method == r->method) {
+            r->route = &routes[i];
+            return 0;
+        }
+        /* What catches all the rest says nothing about what is there. */
+        if (strstr(routes[i].pattern, "{*}"))
+            continue;
+        other_method = true;
+        r->route = &routes[i]; /* for the form of the error */
+    }
+    if (other_method)
+        return reply_error(r, 405, 7, "method_not_allowed", "method not allowed here");
+    if (str_starts(r->path, STR("/v1/")) || str_starts(r->path, STR("/v2/"))) {
+        static const struct route v1 = {.form = FORM_V1};
+        r->route = &v1;
+    }
+    return reply_error(r, 404, 3, "not_found", "no such route: %.*s", STR_ARG(r->path));
+}
+
+/* ---- access ---- */
+
+uint64_t http_peer(const struct request *r)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (!info || !info->client_addr)
+        return 1;
+    if (info->client_addr->sa_family == AF_INET) {
+        const struct sockaddr_in *in = (const void *)info->client_addr;
+        return map_hash(&in->sin_addr, sizeof in->sin_addr) | 1;
+    }
+    /* The first half of an IPv6 address is a network, the second anyone in it can choose. */
+    const struct sockaddr_in6 *in6 = (const void *)info->client_addr;
+    return map_hash(&in6->sin6_addr, 8) | 1;
+}
+
+/* "Token x" or "Bearer x"; STR_EMPTY without. */
+static struct str header_token(const struct request *r)
+{
+    struct str token;
+    struct str scheme = str_cut(str_trim(request_header(r, "Authorization")), ' ', &token);
+    if (!str_ieq(scheme, STR("Token")) && !str_ieq(scheme, STR("Bearer")))
+        return STR_EMPTY;
+    return str_trim(token);
+}
+
+/* A browser sends the cookie along whoever made it ask; what changes something has to come from
+ * our own page.  Without both headers it is no browser. */
+static bool same_origin(const struct request *r)
+{
+    struct str site = request_header(r, "Sec-Fetch-Site");
+    if (site.ptr)
+        return str_eq(site, STR("same-origin")) || str_eq(site, STR("none"));
+    struct str origin = request_header(r, "Origin");
+    if (!origin.ptr)
+        return true;
+    struct str host = request_header(r, "Host");
+    return host.len > 0 && str_ends(origin, host) && origin.len > host.len + 3 &&
+           memcmp(origin.ptr + (origin.len - host.len - 3), "://", 3) == 0;
+}
+
+struct str http_session(const struct request *r)
+{
+    return str_of(MHD_lookup_connection_value(r->conn, MHD_COOKIE_KIND, "spate_session"));
+}
+
+static int check_access(struct request *r)
+{
+    if (r->route->access == ACCESS_ANYONE)
+        return 0;
+    struct str token = header_token(r);
+    if (token.len > 0) {
+        if (auth_check_token(&r->server->auth, token, &r->token))
+            return 0;
+        return reply_error(r, 401, 6, "unauthorized", "the token is not valid here");
+    }
+    struct str session = http_session(r);
+    if (session.len > 0 && auth_check_session(&r->server->auth, session, &r->token)) {
+        if (r->method == METHOD_GET || same_origin(r))
+            return 0;
+        return reply_error(r, 401, 5, "unauthorized", "the request comes from another site");
+    }
+    return reply_error(r, 401, 5, "unauthorized", "not signed in: a token is needed");
+}
+
+/* ---- the body ---- */
+
+static int check_type(struct request *r)
+{
+    struct str rest;
+    struct str type = str_trim(str_cut(request_header(r, "Content-Type"), ';', &rest));
+    bool json = str_ieq(type, STR("application/json"));
+    switch (r->route->body) {
+    case BODY_NONE:
+        return 0;
+    case BODY_JSON:
+        if (json)
+            return 0;
+        return reply_error(r, 415, 2, "unsupported_media_type",
+                           "Content-Type has to be application/json");
+    case BODY_JSON_OR_FORM:
+        if (json || str_ieq(type, STR("multipart/form-data")))
+            return 0;
+        return reply_error(r, 415, 2, "unsupported_media_type",
+                           "Content-Type has to be application/json or multipart/form-data");
+    case BODY_PROTOBUF:
+        if (!str_ieq(type, STR("application/x-protobuf")))
+            return reply_error(r, 415, 2, "unsupported_media_type",
+                               "Content-Type has to be application/x-protobuf");
+        if (!str_ieq(request_header(r, "Content-Encoding"), STR("snappy")))
+            return reply_error(r, 415, 2, "unsupported_media_type",
+                               "Content-Encoding has to be snappy");
+        return 0;
+    }
+    return 0;
+}
+
+static int too_large(struct request *r)
+{
+    return reply_error(r, 413, 2, "too_large", "the body is too large, at most %zu bytes are taken",
+                       r->route ? r->route->body_max : 0);
+}
+
+/* Looks at the headers; r->reply.status is set when the answer is settled. */
+static int start_request(struct request *r)
+{
+    int rc = find_route(r);
+    if (r->reply.status == 404 && r->method == METHOD_GET && !str_starts(r->path, STR("/cloud/")) &&
+        !str_starts(r->path, STR("/v1/")) && !str_starts(r->path, STR("/v2/")) &&
+        !str_starts(r->path, STR("/session")) && !str_starts(r->path, STR("/provisioning/"))) {
+        r->reply.status = 0;
+        rc = page_serve(r);
+    }
+    if (rc < 0 || r->reply.status)
+        return rc;
+    rc = check_access(r);
+    if (rc == 0 && !r->reply.status)
+        rc = check_type(r);
+    if (rc < 0 || r->reply.status)
+        return rc;
+    buf_init(&r->body, r->route->body_max);
+    uint64_t length = 0;
+    struct str announced = request_header(r, "Content-Length");
+    if (announced.ptr && str_to_u64(announced, &length) == 0 && length > r->route->body_max)
+        return too_large(r);
+    return 0;
+}
+
+/* ---- the library's side ---- */
+
+static enum MHD_Result send_reply(struct request *r)
+{
+    struct reply *reply = &r->reply;
+    if (!reply->made) {
+        size_t len = 0;
+        uint8_t *bytes = buf_take(&reply->body, &len);
+        reply->made = MHD_create_response_from_buffer_with_free_callback(len, bytes, mem_free);
+        if (!reply->made) {
+            mem_free(bytes);
+            return MHD_NO;
+        }
+    }
+    struct MHD_Response *m = reply->made;
+    if (reply->content_type)
+        MHD_add_response_header(m, "Content-Type", reply->content_type);
+    for (int i = 0; i < reply->headers_len; i++)
+        MHD_add_response_header(m, reply->headers[i].name, reply->headers[i].value);
+    MHD_add_response_header(m, "X-Content-Type-Options", "nosniff");
+    if (!MHD_get_response_header(m, "Cache-Control"))
+        MHD_add_response_header(m, "Cache-Control", "no-store");
+    if (reply->status == 401)
+        MHD_add_response_header(m, "WWW-Authenticate", "Bearer");
+    enum MHD_Result done = MHD_queue_response(r->conn, (unsigned)reply->status, m);
+    MHD_destroy_response(m);
+    reply->made = NULL;
+    return done;
+}
+
+static enum method method_of(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum method method;
+    } table[] = {
+        {"GET", METHOD_GET}, {"HEAD", METHOD_GET},    {"POST", METHOD_POST},
+        {"PUT", METHOD_PUT}, {"PATCH", METHOD_PATCH}, {"DELETE", METHOD_DELETE},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (strcmp(table[i].name, name) == 0)
+            return table[i].method;
+    return METHOD_OTHER;
+}
+
+void *http_begin(void *arg, const char *uri, struct MHD_Connection *conn)
+{
+    struct request *r = mem_calloc(1, sizeof *r);
+    if (!r)
+        return NULL;
+    r->server = arg;
+    r->conn = conn;
+    arena_init(&r->arena, SERVER_REQUEST_BYTES);
+    buf_init(&r->reply.body, SERVER_REPLY_BYTES);
+    r->target = str_of(arena_dup(&r->arena, str_of(uri)));
+    r->path = str_cut(r->target, '?', &r->query);
+    return r;
+}
+
+static void run_handler(struct request *r)
+{
+    err_clear();
+    int rc = r->route->handler(r);
+    if (rc < 0)
+        rc = reply_failure(r, rc);
+    if (rc < 0 || r->reply.status == 0)
+        (void)reply_empty(r, 500);
+}
+
+enum MHD_Result http_handle(void *arg, struct MHD_Connection *conn, const char *url,
+                            const char *method, const char *version, const char *data,
+                            size_t *data_len, void **state)
+{
+    struct request *r = *state;
+    (void)arg;
+    (void)conn;
+    (void)url;
+    (void)version;
+    if (!r)
+        return MHD_NO;
+    if (!r->started) {
+        r->started = true;
+        r->method = method_of(method);
+        r->head = strcmp(method, "HEAD") == 0;
+        err_clear();
+        int rc = start_request(r);
+        if (rc < 0)
+            (void)reply_failure(r, rc);
+        if (r->reply.status == 413)
+            return send_reply(r);
+        return MHD_YES;
+    }
+    if (*data_len > 0) {
+        if (r->reply.status) {
+            r->ignored += *data_len;
+            if (r->ignored > SERVER_IGNORED_MAX)
+                return MHD_NO;
+        } else {
+            buf_append(&r->body, data, *data_len);
+            if (r->body.err == -EMSGSIZE)
+                (void)too_large(r);
+            else if (r->body.err)
+                (void)reply_failure(r, r->body.err);
+        }
+        *data_len = 0;
+        return MHD_YES;
+    }
+    if (!r->reply.status)
+        run_handler(r);
+    return send_reply(r);
+}
+
+void http_end(void *arg, struct MHD_Connection *conn, void **state,
+              enum MHD_RequestTerminationCode why)
+{
+    struct request *r = *state;
+    (void)arg;
+    (void)conn;
+    (void)why;
+    if (!r)
+        return;
+    if (r->reply.made)
+        MHD_destroy_response(r->reply.made);
+    buf_fini(&r->body);
+    buf_fini(&r->reply.body);
+    arena_fini(&r->arena);
+    mem_free(r);
+    *state = NULL;
+}

@@ -1,0 +1,26 @@
+/*
+ * http - the callbacks of libmicrohttpd, and what handlers ask of the connection.
+ */
+#ifndef SERVER_HTTP_H
+#define SERVER_HTTP_H
+
+#include "base/str.h"
+
+#include <microhttpd.h>
+#include <stdint.h>
+
+struct request;
+
+void *http_begin(void *arg, const char *uri, struct MHD_Connection *conn);
+enum MHD_Result http_handle(void *arg, struct MHD_Connection *conn, const char *url,
+                            const char *method, const char *version, const char *data,
+                            size_t *data_len, void **state);
+void http_end(void *arg, struct MHD_Connection *conn, void **state,
+              enum MHD_RequestTerminationCode why);
+
+/* The other side's address as a number, never 0; IPv6 by network. */
+uint64_t http_peer(const struct request *r);
+/* The session cookie; NULL ptr: none. */
+struct str http_session(const struct request *r);
+
+#endif

@@ -1,0 +1,182 @@
+#include "server/life.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "codec/duration.h"
+#include "server/run_json.h"
+#include "server/server_int.h"
+
+/* Holds the lock. */
+static struct life_run *find(struct life *l, int64_t id)
+{
+    for (size_t i = 0; i < l->len; i++)
+        if (l->runs[i].id == id)
+            return &l->runs[i];
+    return NULL;
+}
+
+static int add(struct life *l, int64_t id, bool running)
+{
+    pthread_mutex_lock(&l->lock);
+    int rc = mem_grow(&l->runs, &l->cap, l->len + 1, SIZE_MAX / sizeof *l->runs, sizeof *l->runs);
+    if (rc == 0)
+        l->runs[l->len++] = (struct life_run){id, clock_mono_ns(), running};
+    pthread_mutex_unlock(&l->lock);
+    return rc;
+}
+
+int life_init(struct server *s)
+{
+    struct store_run_filter open = {.open = true};
+    struct store_page page = {.top = STORE_LIST_MAX};
+    int64_t total = 0;
+    do {
+        CLEANUP(arena_fini) struct arena a;
+        arena_init(&a, STORE_ARENA_MAX);
+        struct store_run *runs = NULL;
+        size_t len = 0;
+        int rc = store_list_runs(s->store, &open, &page, &a, &runs, &len, &total);
+        for (size_t i = 0; i < len && rc == 0; i++)
+            rc = add(&s->life, runs[i].id, runs[i].code >= RUN_RUNNING);
+        if (rc < 0)
+            return err_wrap(rc, "open test runs");
+        page.skip += STORE_LIST_MAX;
+    } while (page.skip < total);
+    return 0;
+}
+
+void life_fini(struct server *s)
+{
+    mem_free(s->life.runs);
+    pthread_mutex_destroy(&s->life.lock);
+}
+
+int life_add(struct server *s, int64_t id)
+{
+    pthread_mutex_lock(&s->life.lock);
+    bool known = find(&s->life, id) != NULL;
+    pthread_mutex_unlock(&s->life.lock);
+    if (known)
+        return 0;
+    int rc = add(&s->life, id, false);
+    if (rc == 0)
+        run_json_publish(s, id);
+    return rc;
+}
+
+int life_check_open(struct server *s, int64_t id)
+{
+    pthread_mutex_lock(&s->life.lock);
+    bool open = find(&s->life, id) != NULL;
+    pthread_mutex_unlock(&s->life.lock);
+    if (open)
+        return 0;
+    CLEANUP(arena_fini) struct arena a;
+    arena_init(&a, STORE_ARENA_MAX);
+    struct store_run run;
+    int rc = store_get_run(s->store, id, &a, &run);
+    if (rc < 0)
+        return rc;
+    return err_set(E_REFUSED, "test run %lld has ended (%s) and takes no more data", (long long)id,
+                   run_state_text(run.code));
+}
+
+int life_change(struct server *s, int64_t id, const struct store_finish *change, bool *ret_repeated)
+{
+    int rc = store_set_state(s->store, id, change, ret_repeated);
+    if (rc <= 0)
+        return rc;
+    if (store_run_ended(change->state.code)) {
+        pthread_mutex_lock(&s->life.lock);
+        struct life_run *r = find(&s->life, id);
+        if (r)
+            *r = s->life.runs[--s->life.len];
+        pthread_mutex_unlock(&s->life.lock);
+    }
+    run_json_publish(s, id);
+    return rc;
+}
+
+/*
+ * When the load began: the first bucket, as the first push comes seconds after it; the present when
+ * the client's clock is elsewhere.
+ */
+static int64_t start_of(struct server *s, int64_t id, int64_t oldest_s)
+{
+    int64_t now = clock_wall_ns();
+    CLEANUP(arena_fini) struct arena a;
+    arena_init(&a, STORE_ARENA_MAX);
+    struct store_run run;
+    if (store_get_run(s->store, id, &a, &run) < 0)
+        return now;
+    int64_t first = oldest_s * NS_PER_S;
+    if (first > now || first < run.created_ns - METRICSET_PERIOD_MAX_S * NS_PER_S)
+        return now;
+    return MAX(first, run.created_ns);
+}
+
+int life_pushed(struct server *s, int64_t id, const struct store_push *push)
+{
+    bool first = false;
+    pthread_mutex_lock(&s->life.lock);
+    struct life_run *r = find(&s->life, id);
+    if (r) {
+        r->heard_ns = clock_mono_ns();
+        first = !r->running;
+        r->running = true;
+    }
+    pthread_mutex_unlock(&s->life.lock);
+    if (first) {
+        struct store_finish change = {
+            .state = {.code = RUN_RUNNING, .entered_ns = start_of(s, id, push->oldest_s)},
+        };
+        bool repeated;
+        int rc = life_change(s, id, &change, &repeated);
+        if (rc < 0)
+            return rc;
+    }
+    if (push->newest_s > 0)
+        events_publish_metrics(&s->events, id, push->newest_s);
+    return 0;
+}
+
+static void time_out(struct server *s, int64_t id)
+{
+    char after[DURATION_TEXT_MAX];
+    char message[128];
+    duration_format(s->run_timeout_ns, after);
+    snprintf(message, sizeof message, "No data for %s", after);
+    struct store_finish change = {
+        .state = {.code = RUN_TIMED_OUT, .entered_ns = clock_wall_ns(), .message = str_of(message)},
+        .result = RESULT_ERROR,
+    };
+    bool repeated;
+    if (life_change(s, id, &change, &repeated) < 0)
+        log_error("time-out of test run %lld: %s", (long long)id, err_message());
+}
+
+/* The next open run that has been silent too long; 0: none. */
+static int64_t next_silent(struct server *s, int64_t mono_ns)
+{
+    int64_t id = 0;
+    pthread_mutex_lock(&s->life.lock);
+    for (size_t i = 0; i < s->life.len && id == 0; i++) {
+        struct life_run *r = &s->life.runs[i];
+        if (mono_ns - r->heard_ns <= s->run_timeout_ns)
+            continue;
+        id = r->id;
+        r->heard_ns = mono_ns; /* so that a failure is tried again later, not at once */
+    }
+    pthread_mutex_unlock(&s->life.lock);
+    return id;
+}
+
+void life_tick(struct server *s, int64_t mono_ns)
+{
+    for (int64_t id; (id = next_silent(s, mono_ns)) != 0;)
+        time_out(s, id);
+}

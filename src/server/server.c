@@ -1,0 +1,317 @@
+#include "server/server.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "server/http.h"
+#include "server/server_int.h"
+
+enum { THREADS = 8, LISTEN_BACKLOG = 256, TICK_MS = 100 };
+
+/* ---- the address ---- */
+
+static int bad_address(const char *text)
+{
+    return err_set(E_CONFIG,
+                   "listen address \"%s\": ADDR:PORT is needed, as in 127.0.0.1:6600 or "
+                   "[::1]:6600",
+                   text);
+}
+
+static int parse_address(const char *text, struct sockaddr_storage *ret, socklen_t *ret_len)
+{
+    struct str all = str_of(text);
+    size_t colon = all.len;
+    while (colon > 0 && all.ptr[colon - 1] != ':')
+        colon--;
+    uint64_t port = 0;
+    if (colon == 0 || str_to_u64(str_new(all.ptr + colon, all.len - colon), &port) < 0 ||
+        port > UINT16_MAX)
+        return bad_address(text);
+    struct str host = str_new(all.ptr, colon - 1);
+    char name[64];
+    memset(ret, 0, sizeof *ret);
+    if (host.len >= 2 && host.ptr[0] == '[' && host.ptr[host.len - 1] == ']') {
+        struct sockaddr_in6 *in6 = (void *)ret;
+        host = str_new(host.ptr + 1, host.len - 2);
+        in6->sin6_family = AF_INET6;
+        in6->sin6_port = htons((uint16_t)port);
+        *ret_len = sizeof *in6;
+        snprintf(name, sizeof name, "%.*s", STR_ARG(host));
+        return inet_pton(AF_INET6, name, &in6->sin6_addr) == 1 ? 0 : bad_address(text);
+    }
+    struct sockaddr_in *in = (void *)ret;
+    in->sin_family = AF_INET;
+    in->sin_port = htons((uint16_t)port);
+    *ret_len = sizeof *in;
+    if (host.len == 0)
+        host = STR("0.0.0.0");
+    else if (str_eq(host, STR("localhost")))
+        host = STR("127.0.0.1");
+    snprintf(name, sizeof name, "%.*s", STR_ARG(host));
+    return inet_pton(AF_INET, name, &in->sin_addr) == 1 ? 0 : bad_address(text);
+}
+
+/* What a client on this machine can use: the wildcard addresses become the loopback's. */
+static void set_url(struct server *s, const struct sockaddr_storage *at)
+{
+    char name[INET6_ADDRSTRLEN] = "";
+    if (at->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const void *)at;
+        bool any = IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr);
+        if (!any)
+            inet_ntop(AF_INET6, &in6->sin6_addr, name, sizeof name);
+        snprintf(s->url, sizeof s->url, "http://[%s]:%u", any ? "::1" : name,
+                 (unsigned)ntohs(in6->sin6_port));
+        return;
+    }
+    const struct sockaddr_in *in = (const void *)at;
+    bool any = in->sin_addr.s_addr == htonl(INADDR_ANY);
+    if (!any)
+        inet_ntop(AF_INET, &in->sin_addr, name, sizeof name);
+    snprintf(s->url, sizeof s->url, "http://%s:%u", any ? "127.0.0.1" : name,
+             (unsigned)ntohs(in->sin_port));
+}
+
+static int open_socket(struct server *s, const char *text)
+{
+    struct sockaddr_storage at;
+    socklen_t len = 0;
+    int rc = parse_address(text, &at, &len);
+    if (rc < 0)
+        return rc;
+    s->listen_fd = socket(at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (s->listen_fd < 0)
+        return err_set_errno(-errno, "listen on %s", text);
+    int on = 1;
+    (void)setsockopt(s->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(s->listen_fd, (struct sockaddr *)&at, len) < 0 ||
+        listen(s->listen_fd, LISTEN_BACKLOG) < 0 ||
+        getsockname(s->listen_fd, (struct sockaddr *)&at, &len) < 0) {
+        rc = err_set_errno(-errno, "listen on %s", text);
+        return rc == -EADDRINUSE
+                   ? err_hint(rc,
+                              "another server runs there; --listen 127.0.0.1:0 takes a free port")
+                   : rc;
+    }
+    set_url(s, &at);
+    return 0;
+}
+
+/* ---- the first token ---- */
+
+static int write_token_file(const char *path, const char *token)
+{
+    char part[STORE_PATH_MAX];
+    int n = snprintf(part, sizeof part, "%s.part", path);
+    if (n < 0 || (size_t)n >= sizeof part)
+        return err_set(E_CONFIG, "path of the token file is too long");
+    (void)unlink(part);
+    int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return err_set_errno(-errno, "token file %s", path);
+    char line[AUTH_SECRET_LEN + 2];
+    int len = snprintf(line, sizeof line, "%s\n", token);
+    int rc = write(fd, line, (size_t)len) == len ? 0 : -EIO;
+    if (close(fd) < 0 || (rc == 0 && rename(part, path) < 0))
+        rc = -errno;
+    return rc < 0 ? err_set_errno(rc, "token file %s", path) : 0;
+}
+
+/* True when the file holds a token that is valid here; closes it to others then. */
+static bool token_file_is_valid(struct server *s, const char *path)
+{
+    char text[AUTH_SECRET_LEN * 2];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    ssize_t n = read(fd, text, sizeof text);
+    struct store_token who;
+    bool valid = n > 0 && auth_check_token(&s->auth, str_trim(str_new(text, (size_t)n)), &who);
+    if (valid && fchmod(fd, 0600) < 0)
+        log_warning("token file %s: can't be closed to other users", path);
+    close(fd);
+    return valid;
+}
+
+static int prepare_token(struct server *s, const char *token_file)
+{
+    char token[AUTH_SECRET_LEN + 1];
+    if (token_file ? token_file_is_valid(s, token_file) : auth_has_tokens(&s->auth))
+        return 0;
+    int rc = auth_add_token(&s->auth, token);
+    if (rc == 0 && token_file)
+        rc = write_token_file(token_file, token);
+    else if (rc == 0 && !(s->new_token = mem_strdup(token)))
+        rc = -ENOMEM;
+    explicit_bzero(token, sizeof token);
+    return rc;
+}
+
+const char *server_new_token(const struct server *s)
+{
+    return s->new_token;
+}
+
+void server_forget_token(struct server *s)
+{
+    if (!s->new_token)
+        return;
+    explicit_bzero(s->new_token, strlen(s->new_token));
+    mem_free(s->new_token);
+    s->new_token = NULL;
+}
+
+/* ---- the ticker ---- */
+
+static void *run_ticker(void *arg)
+{
+    struct server *s = arg;
+    int64_t expired_ns = clock_mono_ns();
+    pthread_mutex_lock(&s->tick_lock);
+    while (!s->stopping) {
+        pthread_mutex_unlock(&s->tick_lock);
+        int64_t now = clock_mono_ns();
+        events_tick(&s->events, now);
+        life_tick(s, now);
+        if (now - expired_ns > 3600 * NS_PER_S) {
+            expired_ns = now;
+            if (store_expire(s->store, clock_wall_ns()) < 0)
+                log_warning("old sessions: %s", err_message());
+        }
+        int64_t next = now + TICK_MS * NS_PER_MS;
+        struct timespec at = {next / NS_PER_S, next % NS_PER_S};
+        pthread_mutex_lock(&s->tick_lock);
+        if (!s->stopping)
+            pthread_cond_timedwait(&s->tick_wake, &s->tick_lock, &at);
+    }
+    pthread_mutex_unlock(&s->tick_lock);
+    return NULL;
+}
+
+static int start_ticker(struct server *s)
+{
+    int rc = pthread_create(&s->ticker, NULL, run_ticker, s);
+    if (rc != 0)
+        return err_set_errno(-rc, "start a thread");
+    s->ticking = true;
+    return 0;
+}
+
+static void stop_ticker(struct server *s)
+{
+    if (!s->ticking)
+        return;
+    pthread_mutex_lock(&s->tick_lock);
+    s->stopping = true;
+    pthread_cond_signal(&s->tick_wake);
+    pthread_mutex_unlock(&s->tick_lock);
+    pthread_join(s->ticker, NULL);
+    s->ticking = false;
+}
+
+/* ---- start and stop ---- */
+
+static void log_library(void *arg, const char *fmt, va_list ap)
+{
+    char text[512];
+    (void)arg;
+    vsnprintf(text, sizeof text, fmt, ap);
+    log_debug("http: %.*s", STR_ARG(str_trim(str_of(text))));
+}
+
+static int start_daemon(struct server *s)
+{
+    s->daemon = MHD_start_daemon(
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
+        http_handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL, MHD_OPTION_LISTEN_SOCKET,
+        s->listen_fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)SERVER_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+        (unsigned)SERVER_PER_IP_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SERVER_CONNECTION_BYTES,
+        MHD_OPTION_URI_LOG_CALLBACK, http_begin, s, MHD_OPTION_NOTIFY_COMPLETED, http_end, s,
+        MHD_OPTION_END);
+    if (!s->daemon)
+        return err_set(-EIO, "the HTTP service doesn't start");
+    s->listen_fd = -1; /* the library's now */
+    return 0;
+}
+
+static int start_all(struct server *s, const struct server_config *config)
+{
+    int rc = store_open(config->data_dir, &s->store);
+    if (rc == 0)
+        rc = auth_init(&s->auth, s->store);
+    if (rc == 0)
+        rc = store_expire(s->store, clock_wall_ns());
+    if (rc == 0)
+        rc = open_socket(s, config->listen);
+    if (rc == 0)
+        rc = prepare_token(s, config->token_file);
+    if (rc == 0)
+        rc = life_init(s);
+    if (rc == 0)
+        rc = start_daemon(s);
+    if (rc == 0)
+        rc = start_ticker(s);
+    return rc;
+}
+
+int server_start(const struct server_config *config, struct server **ret)
+{
+    struct server *s = mem_calloc(1, sizeof *s);
+    if (!s)
+        return -ENOMEM;
+    s->listen_fd = -1;
+    s->run_timeout_ns = config->run_timeout_ns;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->tick_wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&s->tick_lock, NULL);
+    events_init(&s->events);
+    pthread_mutex_init(&s->life.lock, NULL);
+    int rc = start_all(s, config);
+    if (rc < 0) {
+        server_stop(s);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
+void server_stop(struct server *s)
+{
+    if (!s)
+        return;
+    stop_ticker(s);
+    events_close(&s->events);
+    if (s->daemon)
+        MHD_stop_daemon(s->daemon);
+    if (s->listen_fd >= 0)
+        close(s->listen_fd);
+    events_fini(&s->events);
+    life_fini(s);
+    auth_fini(&s->auth);
+    store_close(s->store);
+    server_forget_token(s);
+    pthread_cond_destroy(&s->tick_wake);
+    pthread_mutex_destroy(&s->tick_lock);
+    mem_free(s);
+}
+
+const char *server_url(const struct server *s)
+{
+    return s->url;
+}

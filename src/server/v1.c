@@ -1,0 +1,451 @@
+/*
+ * The older generations of k6's protocol: /v1 creates and finishes runs, /v2 takes measurements.
+ */
+#include "server/v1.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <yyjson.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "codec/snappy.h"
+#include "codec/tar.h"
+#include "server/http.h"
+#include "server/run_json.h"
+
+static void doc_free(yyjson_doc **doc)
+{
+    yyjson_doc_free(*doc);
+}
+
+static int parse_json(struct str text, yyjson_doc **ret)
+{
+    yyjson_read_err e;
+    yyjson_doc *doc = NULL;
+    /* The flags promise not to write into the text. */
+    if (text.len > 0)
+        doc = yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len, YYJSON_READ_NOFLAG, NULL, &e);
+    if (!doc)
+        return err_set(E_CORRUPT, "the body is not JSON%s%s", text.len ? ": " : "",
+                       text.len ? e.msg : "");
+    if (!yyjson_is_obj(yyjson_doc_get_root(doc))) {
+        yyjson_doc_free(doc);
+        return err_set(E_CORRUPT, "the body is not a JSON object");
+    }
+    *ret = doc;
+    return 0;
+}
+
+static struct str json_text(yyjson_val *v)
+{
+    return yyjson_is_str(v) ? str_new(yyjson_get_str(v), yyjson_get_len(v)) : STR_EMPTY;
+}
+
+/* A whole number, also as k6 writes large ones; `none` when it is something else. */
+static int64_t json_number(yyjson_val *v, int64_t none)
+{
+    if (yyjson_is_int(v))
+        return yyjson_get_sint(v);
+    if (yyjson_is_real(v) && yyjson_get_real(v) >= -9e15 && yyjson_get_real(v) <= 9e15)
+        return (int64_t)yyjson_get_real(v);
+    return none;
+}
+
+/* ---- creating a run ---- */
+
+/* {metric: [expression or {threshold: expression, …}]}, into the arena. */
+static int read_thresholds(struct arena *a, yyjson_val *all, struct store_new_run *n)
+{
+    size_t max = 0;
+    size_t i, count, j, inner;
+    yyjson_val *metric, *list, *one;
+    yyjson_obj_foreach(all, i, count, metric, list) max += yyjson_arr_size(list);
+    if (max == 0)
+        return 0;
+    struct store_threshold *out = arena_calloc(a, max, sizeof *out);
+    if (!out)
+        return -ENOMEM;
+    size_t len = 0;
+    yyjson_obj_foreach(all, i, count, metric, list)
+    {
+        yyjson_arr_foreach(list, j, inner, one)
+        {
+            struct str text =
+                json_text(yyjson_is_obj(one) ? yyjson_obj_get(one, "threshold") : one);
+            if (!text.ptr)
+                continue;
+            struct str name = json_text(metric);
+            out[len].metric = str_new(arena_dup(a, name), name.len);
+            out[len].expression = str_new(arena_dup(a, text), text.len);
+            if (!out[len].metric.ptr || !out[len].expression.ptr)
+                return -ENOMEM;
+            len++;
+        }
+    }
+    n->thresholds = out;
+    n->thresholds_len = len;
+    return 0;
+}
+
+static struct str write_value(struct arena *a, yyjson_val *v)
+{
+    size_t len = 0;
+    char *text = yyjson_val_write(v, YYJSON_WRITE_NOFLAG, &len);
+    struct str copy = text ? str_new(arena_dup(a, str_new(text, len)), len) : STR_EMPTY;
+    /* yyjson allocates by the C library itself. */
+    free(text); /* allowed: memory of yyjson */
+    return copy;
+}
+
+/* Options and thresholds out of the archive's metadata.json. */
+static int read_metadata(struct request *r, struct str text, struct store_new_run *n)
+{
+    CLEANUP(doc_free) yyjson_doc *doc = NULL;
+    int rc = parse_json(text, &doc);
+    if (rc < 0)
+        return err_set(E_CORRUPT, "metadata.json of the archive is not a JSON object");
+    yyjson_val *options = yyjson_obj_get(yyjson_doc_get_root(doc), "options");
+    if (!yyjson_is_obj(options))
+        return 0;
+    n->options = write_value(&r->arena, options);
+    return read_thresholds(&r->arena, yyjson_obj_get(options, "thresholds"), n);
+}
+
+static int read_archive(struct request *r, struct store_new_run *n)
+{
+    struct tar_reader tar;
+    struct tar_entry entry;
+    bool found = false;
+    tar_reader_init(&tar, n->archive.ptr, n->archive.len);
+    int rc;
+    while (!found && (rc = tar_next(&tar, &entry)) > 0)
+        found = entry.type == TAR_FILE && str_eq(entry.path, STR("metadata.json"));
+    if (found)
+        rc = read_metadata(r, entry.data, n);
+    tar_reader_fini(&tar);
+    if (rc < 0)
+        return err_wrap(rc, "archive");
+    return found ? 0 : err_set(E_CORRUPT, "archive: no metadata.json in it");
+}
+
+static int create_from_json(struct request *r, struct store_new_run *n)
+{
+    CLEANUP(doc_free) yyjson_doc *doc = NULL;
+    int rc = parse_json(buf_view(&r->body), &doc);
+    if (rc < 0)
+        return rc;
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    struct str name = json_text(yyjson_obj_get(root, "name"));
+    n->name = str_new(arena_dup(&r->arena, name), name.len);
+    n->project_id = json_number(yyjson_obj_get(root, "project_id"), 0);
+    n->max_vus = json_number(yyjson_obj_get(root, "vus"), -1);
+    n->estimated_duration = json_number(yyjson_obj_get(root, "duration"), -1);
+    yyjson_val *thresholds = yyjson_obj_get(root, "thresholds");
+    if (yyjson_is_obj(thresholds) && yyjson_obj_size(thresholds) > 0) {
+        struct str text = write_value(&r->arena, thresholds);
+        n->options = str_of(arena_printf(&r->arena, "{\"thresholds\":%.*s}", STR_ARG(text)));
+    }
+    return read_thresholds(&r->arena, thresholds, n);
+}
+
+struct form {
+    struct arena *arena;
+    struct buf name, project_id, vus, duration;
+    struct buf file;
+    bool has_file;
+};
+
+static enum MHD_Result on_field(void *arg, enum MHD_ValueKind kind, const char *key,
+                                const char *filename, const char *type, const char *encoding,
+                                const char *data, uint64_t off, size_t size)
+{
+    struct form *f = arg;
+    (void)kind;
+    (void)filename;
+    (void)type;
+    (void)encoding;
+    (void)off;
+    struct {
+        const char *key;
+        struct buf *to;
+    } fields[] = {
+        {"name", &f->name}, {"project_id", &f->project_id},
+        {"vus", &f->vus},   {"duration", &f->duration},
+        {"file", &f->file},
+    };
+    if (filename && !key)
+        return MHD_YES;
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        if (strcmp(fields[i].key, key) != 0)
+            continue;
+        buf_append(fields[i].to, data, size);
+        if (fields[i].to == &f->file)
+            f->has_file = true;
+    }
+    return MHD_YES;
+}
+
+static int64_t form_number(const struct buf *b, int64_t none)
+{
+    int64_t v = 0;
+    return b->len > 0 && str_to_i64(str_trim(buf_view(b)), &v) == 0 ? v : none;
+}
+
+static void form_fini(struct form *f)
+{
+    buf_fini(&f->name);
+    buf_fini(&f->project_id);
+    buf_fini(&f->vus);
+    buf_fini(&f->duration);
+    buf_fini(&f->file);
+}
+
+/* `form` keeps the archive's bytes until the run has been stored. */
+static int create_from_form(struct request *r, struct form *form, struct store_new_run *n)
+{
+    buf_init(&form->name, 4096);
+    buf_init(&form->project_id, 64);
+    buf_init(&form->vus, 64);
+    buf_init(&form->duration, 64);
+    buf_init(&form->file, SERVER_ARCHIVE_MAX);
+    struct MHD_PostProcessor *post = MHD_create_post_processor(r->conn, 64 * 1024, on_field, form);
+    if (!post)
+        return err_set(E_CORRUPT, "the form has no boundary");
+    enum MHD_Result good = MHD_post_process(post, (const char *)r->body.data, r->body.len);
+    if (MHD_destroy_post_processor(post) != MHD_YES)
+        good = MHD_NO;
+    if (good != MHD_YES)
+        return err_set(E_CORRUPT, "the form is malformed");
+    if (buf_finish(&form->file) < 0)
+        return err_set(E_LIMIT, "the archive is too large, at most %d bytes are taken",
+                       SERVER_ARCHIVE_MAX);
+    n->name = str_new(arena_dup(&r->arena, buf_view(&form->name)), form->name.len);
+    n->project_id = form_number(&form->project_id, 0);
+    n->max_vus = form_number(&form->vus, -1);
+    n->estimated_duration = form_number(&form->duration, -1);
+    if (!form->has_file)
+        return 0;
+    n->archive = buf_view(&form->file);
+    return read_archive(r, n);
+}
+
+static int check_new(const struct store_new_run *n)
+{
+    if (n->name.len == 0 || n->name.len > 300 * 4)
+        return err_set(E_CONFIG, "name: 1 to 300 characters are needed");
+    if (!str_is_utf8(n->name))
+        return err_set(E_CONFIG, "name: not UTF-8");
+    if (n->project_id < 0)
+        return err_set(E_CONFIG, "project_id: not a project's number");
+    return 0;
+}
+
+int v1_create_test(struct request *r)
+{
+    CLEANUP(form_fini) struct form form = {.arena = &r->arena};
+    struct store_new_run n = {
+        .max_vus = -1,
+        .estimated_duration = -1,
+        .started_by = r->token.user,
+        .idempotency_key = request_header(r, "K6-Idempotency-Key"),
+        .now_ns = clock_wall_ns(),
+    };
+    if (n.idempotency_key.len > STORE_KEY_MAX)
+        return err_set(E_CONFIG, "K6-Idempotency-Key: at most %d bytes", STORE_KEY_MAX);
+    bool json = str_starts(request_header(r, "Content-Type"), STR("application/json"));
+    int rc = json ? create_from_json(r, &n) : create_from_form(r, &form, &n);
+    if (rc == 0)
+        rc = check_new(&n);
+    int64_t id = 0;
+    if (rc == 0)
+        rc = store_create_run(r->server->store, &n, &id);
+    if (rc == 0)
+        rc = life_add(r->server, id);
+    if (rc < 0)
+        return rc;
+    struct str base = request_base_url(r);
+    struct buf *out = &r->reply.body;
+    buf_printf(out, "{\"reference_id\":\"%lld\",\"config\":{\"webAppURL\":", (long long)id);
+    buf_json_str(out, base);
+    buf_z(out, ",\"testRunDetails\":");
+    buf_json_str(out,
+                 str_of(arena_printf(&r->arena, "%.*s/runs/%lld", STR_ARG(base), (long long)id)));
+    buf_z(out, "}}");
+    return reply_json(r, 200);
+}
+
+/* ---- finishing it ---- */
+
+/* {metric: {expression: true if it failed}}, into the arena. */
+static int read_results(struct arena *a, yyjson_val *all, struct store_finish *f)
+{
+    size_t max = 0;
+    size_t i, count, j, inner;
+    yyjson_val *metric, *of_metric, *expression, *failed;
+    yyjson_obj_foreach(all, i, count, metric, of_metric) max += yyjson_obj_size(of_metric);
+    struct store_threshold *out = arena_calloc(a, max + 1, sizeof *out);
+    if (!out)
+        return -ENOMEM;
+    size_t len = 0;
+    yyjson_obj_foreach(all, i, count, metric, of_metric)
+    {
+        yyjson_obj_foreach(of_metric, j, inner, expression, failed)
+        {
+            struct str name = json_text(metric);
+            struct str text = json_text(expression);
+            out[len].metric = str_new(arena_dup(a, name), name.len);
+            out[len].expression = str_new(arena_dup(a, text), text.len);
+            out[len].result = yyjson_is_true(failed) ? THRESHOLD_FAILED : THRESHOLD_PASSED;
+            if (!out[len].metric.ptr || !out[len].expression.ptr)
+                return -ENOMEM;
+            len++;
+        }
+    }
+    f->thresholds = out;
+    f->thresholds_len = len;
+    return 0;
+}
+
+static enum store_run_result result_of(int code, bool failed)
+{
+    if (code == RUN_FINISHED)
+        return failed ? RESULT_FAILED : RESULT_PASSED;
+    if (code == RUN_ABORTED_BY_THRESHOLD)
+        return RESULT_FAILED;
+    return RESULT_ERROR;
+}
+
+static int read_finish(struct request *r, struct store_finish *f)
+{
+    CLEANUP(doc_free) yyjson_doc *doc = NULL;
+    int rc = parse_json(buf_view(&r->body), &doc);
+    if (rc < 0)
+        return rc;
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    int64_t code = json_number(yyjson_obj_get(root, "run_status"), RUN_FINISHED);
+    if (code < RUN_FINISHED || code > RUN_ABORTED_BY_LIMIT)
+        return err_set(E_CONFIG, "run_status: %lld does not end a run (3 to 9 do)",
+                       (long long)code);
+    bool failed = json_number(yyjson_obj_get(root, "result_status"), 0) != 0;
+    f->state.code = (int)code;
+    f->result = result_of(f->state.code, failed);
+    return read_results(&r->arena, yyjson_obj_get(root, "thresholds"), f);
+}
+
+int v1_finish_test(struct request *r)
+{
+    int64_t id = 0;
+    struct store_finish f = {
+        .state.entered_ns = clock_wall_ns(),
+        .idempotency_key = request_header(r, "K6-Idempotency-Key"),
+    };
+    if (f.idempotency_key.len > STORE_KEY_MAX)
+        return err_set(E_CONFIG, "K6-Idempotency-Key: at most %d bytes", STORE_KEY_MAX);
+    int rc = request_id(r, 0, &id);
+    if (rc == 0)
+        rc = read_finish(r, &f);
+    if (rc < 0)
+        return rc;
+    if (f.state.code == RUN_ABORTED_BY_USER)
+        f.state.by_user = r->token.user;
+    bool repeated = false;
+    rc = life_change(r->server, id, &f, &repeated);
+    if (rc < 0)
+        return rc;
+    if (rc == 0 && !repeated) {
+        struct store_run run;
+        rc = store_get_run(r->server->store, id, &r->arena, &run);
+        if (rc < 0)
+            return rc;
+        /* Whoever timed out should hear of it; to be told that a run is over that was aborted
+         * from here, or finished before, is no news. */
+        if (run.code == RUN_TIMED_OUT)
+            return err_set(E_REFUSED, "test run %lld has timed out: no data came for too long",
+                           (long long)id);
+    }
+    buf_z(&r->reply.body, "{}");
+    return reply_json(r, 200);
+}
+
+/* ---- measurements ---- */
+
+int v2_push(struct request *r)
+{
+    int64_t id = 0;
+    struct str key = request_header(r, "K6-Idempotency-Key");
+    struct store *store = r->server->store;
+    int rc = request_id(r, 0, &id);
+    if (rc < 0)
+        return rc;
+    rc = life_check_open(r->server, id);
+    if (rc == E_REFUSED) {
+        struct err refused = *err_get();
+        bool applied = false;
+        rc = key.len > 0 ? store_has_push(store, id, key, &applied) : 0;
+        if (rc == 0 && !applied) {
+            *err_get() = refused;
+            return E_REFUSED;
+        }
+        return rc < 0 ? rc : reply_empty(r, 200);
+    }
+    if (rc < 0)
+        return rc;
+
+    CLEANUP(buf_fini) struct buf message;
+    buf_init(&message, SERVER_PUSH_MAX + 1);
+    rc = snappy_unpack(r->body.data, r->body.len, SERVER_PUSH_MAX, &message);
+    if (rc < 0)
+        return rc;
+    struct store_push push;
+    rc = store_push(store, id, key, buf_view(&message), clock_wall_ns(), &push);
+    if (rc == 0)
+        rc = life_pushed(r->server, id, &push);
+    return rc < 0 ? rc : reply_empty(r, 200);
+}
+
+/* ---- signing in ---- */
+
+int v1_validate_token(struct request *r)
+{
+    uint64_t peer = http_peer(r);
+    if (!auth_may_try(&r->server->auth, peer))
+        return reply_error(r, 429, 6, "too_many_requests",
+                           "too many failed sign-ins, wait a minute");
+    CLEANUP(doc_free) yyjson_doc *doc = NULL;
+    int rc = parse_json(buf_view(&r->body), &doc);
+    if (rc < 0)
+        return rc;
+    struct str token = json_text(yyjson_obj_get(yyjson_doc_get_root(doc), "token"));
+    struct store_token who;
+    bool valid = auth_check_token(&r->server->auth, token, &who);
+    if (!valid)
+        auth_failed(&r->server->auth, peer);
+    struct buf *out = &r->reply.body;
+    buf_byte(out, '{');
+    json_bool(out, "is_valid", valid);
+    json_str(out, "message", valid ? STR("") : STR("the token is not valid here"));
+    buf_byte(out, '}');
+    return reply_json(r, 200);
+}
+
+int v1_not_here(struct request *r)
+{
+    return err_set(E_UNSUPPORTED, "%.*s is not supported by this server yet", STR_ARG(r->path));
+}
+
+int v1_old_metrics(struct request *r)
+{
+    (void)r;
+    return err_set(E_UNSUPPORTED,
+                   "measurements in the JSON form of k6 before v0.46 (/v1/metrics) are "
+                   "not taken yet: stream with K6_CLOUD_API_VERSION=2 or a newer k6");
+}
+
+int v1_login(struct request *r)
+{
+    (void)r;
+    return err_set(E_UNSUPPORTED, "signing in with e-mail and password is not supported: use the "
+                                  "token that the server printed at its first start");
+}

@@ -1,0 +1,71 @@
+/*
+ * query - the questions of the metrics API to one run's measurements.
+ *
+ * A query is a method of the metric's type, maybe `by (label, …)`, maybe inside aggregators:
+ * `histogram_quantile(0.95)`, `sum(last by (instance_id))`, `avg(rate by (name)) by (method)`.
+ * Without selector and labels only the merged rows of the metric are read.
+ *
+ * Whatever is wrong with a question is E_CONFIG with a message that names it.
+ */
+#ifndef STORE_QUERY_H
+#define STORE_QUERY_H
+
+#include "base/arena.h"
+#include "codec/metricset.h"
+#include "store/store.h"
+
+struct query_metric {
+    int64_t id;
+    struct str name;
+    enum metricset_type type;
+};
+
+/* In the order of their first appearance; none before the first push. */
+NODISCARD int query_metrics(struct store *s, int64_t run_id, struct arena *a,
+                            struct query_metric **ret, size_t *ret_len);
+
+/* A series of the run, without values. */
+struct query_key {
+    struct str metric;
+    struct metricset_label *labels; /* sorted by name */
+    size_t labels_len;
+};
+
+/* Those that match any of the selectors; all when there is none. */
+NODISCARD int query_keys(struct store *s, int64_t run_id, const struct str *selectors,
+                         size_t selectors_len, struct arena *a, struct query_key **ret,
+                         size_t *ret_len);
+
+struct query_point {
+    int64_t time_s; /* start of the step; for one value the end of the range */
+    double value;
+};
+
+struct query_series {
+    struct metricset_label *labels; /* of the `by`; empty ones left out */
+    size_t labels_len;
+    struct query_point *points; /* by time; steps without data are left out */
+    size_t len;
+    size_t cap;
+};
+
+struct query_result {
+    struct arena arena; /* of the labels */
+    struct query_series *series;
+    size_t len;
+    size_t cap;
+};
+
+struct query {
+    struct str query;  /* "rate by (name)" */
+    struct str metric; /* "http_reqs{status=\"200\"}" */
+    int64_t start_s;   /* -1: where the run's data begins */
+    int64_t end_s;     /* -1: where it ends */
+    int64_t step_s;    /* 0: one value over the range; else rounded up to whole buckets */
+};
+
+NODISCARD int query_run(struct store *s, int64_t run_id, const struct query *q,
+                        struct query_result *ret);
+void query_result_fini(struct query_result *r);
+
+#endif
