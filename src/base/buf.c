@@ -158,14 +158,16 @@ void buf_json_str(struct buf *b, struct str s)
         bool plain = c >= 0x20 && c != '"' && c != '\\' && (valid || c < 0x80);
         if (plain)
             continue;
-        buf_append(b, s.ptr + from, i - from);
+        if (i > from)
+            buf_append(b, s.ptr + from, i - from);
         from = i + 1;
         if (c >= 0x80)
             buf_z(b, "\xef\xbf\xbd");
         else
             json_escape(b, c);
     }
-    buf_append(b, s.ptr + from, s.len - from);
+    if (s.len > from)
+        buf_append(b, s.ptr + from, s.len - from);
     buf_byte(b, '"');
 }
 

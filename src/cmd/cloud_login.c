@@ -57,7 +57,7 @@ int cloud_login_section(struct str text, const char *path, struct buf *ret_json)
     yyjson_val *cloud = yyjson_obj_get(yyjson_obj_get(root, "collectors"), "cloud");
     char *json = yyjson_is_obj(cloud) ? yyjson_val_write(cloud, 0, NULL) : NULL;
     buf_z(ret_json, json != NULL ? json : "{}");
-    free(json);
+    mem_free(json);
     yyjson_doc_free(doc);
     return buf_finish(ret_json);
 }
@@ -155,7 +155,7 @@ int cloud_login_write(const char *path, const char *token, const char *host)
         rc = err_set_errno(-ENOMEM, "config file");
     if (rc == 0)
         rc = write_file(buf_cstr(&temporary), path, str_of(json));
-    free(json);
+    mem_free(json);
     return rc;
 }
 

@@ -162,7 +162,7 @@ static int check_with_cloud(struct login *l)
 /* From the terminal without echo, or a line of standard input. */
 static int read_token(char token[static CLOUD_TOKEN_MAX])
 {
-    struct termios before, quiet;
+    struct termios before = {0}, quiet;
     bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
     if (terminal) {
         fprintf(stderr, "Token: ");

@@ -278,8 +278,8 @@ int tar_next(struct tar_reader *r, struct tar_entry *ret)
 {
     r->path_set = r->target_set = false;
     for (;;) {
-        const struct header *h;
-        struct str data;
+        const struct header *h = NULL;
+        struct str data = STR_EMPTY;
         int rc = next_header(r, &h, &data);
         if (rc <= 0)
             return rc;

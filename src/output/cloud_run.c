@@ -208,7 +208,7 @@ static int apply_reply_config(struct cloud_config *c, yyjson_val *object)
     if (json == NULL)
         return err_set_errno(-ENOMEM, "cloud reply");
     int rc = cloud_config_apply_json(c, str_new(json, len), "the cloud's reply");
-    free(json);
+    mem_free(json);
     return rc == 0 ? cloud_config_check(c) : rc;
 }
 
