@@ -102,6 +102,10 @@
 #define LOAD_LOCAL_IPS_MAX     65536 /* source addresses: one private class B */
 #define LOAD_JSON_BYTES        (256u << 20) /* setup data, summary data */
 
+/* cmd */
+#define CMD_PROGRESS_BYTES (4u << 20) /* the progress block: a line a scenario */
+#define CMD_LOG_LINE_BYTES (16u << 20) /* one log line: a script may log a whole body */
+
 /* store */
 #define STORE_PATH_MAX         1200 /* folder of at most a thousand bytes and a file in it */
 #define STORE_BUSY_TIMEOUT_MS  5000 /* another process looks into the file */

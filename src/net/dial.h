@@ -67,6 +67,8 @@ enum dial_failure {
     DIAL_TLS_RECORD,       /* 1301 */
     DIAL_TLS_UNKNOWN_CA,   /* 1310 */
     DIAL_TLS_HOSTNAME,     /* 1311 */
+    DIAL_EOF,              /* 1000 "EOF": the peer closed it during the TLS handshake */
+    DIAL_OTHER,            /* 1000: out of memory, too many open files, … */
     DIAL_DEADLINE,         /* 1050: the request's own deadline, not the 30 s of a dial */
     DIAL_CANCELLED,
 };

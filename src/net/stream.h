@@ -19,7 +19,12 @@ struct stream_tls {
     const char *alpn;    /* "h2", "http/1.1" or NULL */
 };
 
-/* At least one byte, 0 at the end of the stream, or -errno, -ETIMEDOUT, -ECANCELED, E_TLS. */
+/* Takes a connected stream socket over, on success, as a stream of the running loop: makes it
+ * non-blocking and sets the options that all our sockets have.  dial() does this by itself. */
+NODISCARD int stream_open(int fd, struct stream **ret);
+
+/* At least one byte, 0 at the end of the stream, or -errno, -ETIMEDOUT, -ECANCELED, E_TLS. Messages
+ * are k6's: "read tcp 127.0.0.1:4242->127.0.0.1:80: read: connection reset by peer". */
 YIELDS NODISCARD ssize_t stream_read(struct stream *s, void *p, size_t n, int64_t deadline_ns);
 
 /* All of it, or an error. */
@@ -27,7 +32,7 @@ YIELDS NODISCARD int stream_write_all(struct stream *s, const void *p, size_t n,
                                       int64_t deadline_ns);
 
 /* Monotonic time at which the kernel received the bytes of the last stream_read(), from its receive
- * time stamp; the time of the read when the kernel gave none. */
+ * time stamp; the time of the read when the kernel gave none.  Never later than the read. */
 int64_t stream_arrival_ns(const struct stream *s);
 
 /* False when the peer has closed it or sent unasked bytes: not to be used again.  Doesn't wait. */

@@ -49,6 +49,14 @@ void *co_local(const struct co *c);
 YIELDS NODISCARD int co_wait(int64_t deadline_ns);
 void co_wake(struct co *c); /* same thread; harmless when it isn't waiting */
 
+/*
+ * The same for libraries that wait for something of their own inside a call: no co_wake() ends such
+ * a wait or is swallowed by it.  co_unpark() isn't remembered, so check your condition in a loop.
+ */
+YIELDS NODISCARD int co_park(int64_t deadline_ns); /* 0, -ETIMEDOUT, -ECANCELED */
+YIELDS void co_park_hard(void);                    /* deaf to co_cancel(), too */
+void co_unpark(struct co *c);                      /* same thread; harmless when it isn't parked */
+
 YIELDS NODISCARD int co_sleep_until(int64_t deadline_ns); /* 0 or -ECANCELED */
 
 /* Lets other ready coroutines and events have a turn. */

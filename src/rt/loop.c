@@ -175,6 +175,16 @@ int64_t loop_update_now(struct loop *l)
     return l->now_ns;
 }
 
+int64_t loop_wall_offset_ns(struct loop *l)
+{
+    enum { FRESH_NS = 100 * 1000 * 1000 };
+    if (l->wall_checked_ns == 0 || l->now_ns - l->wall_checked_ns > FRESH_NS) {
+        l->wall_checked_ns = clock_mono_ns();
+        l->wall_offset_ns = clock_wall_ns() - l->wall_checked_ns;
+    }
+    return l->wall_offset_ns;
+}
+
 void timer_init(struct timer *t, timer_fn *fn)
 {
     *t = (struct timer){.fn = fn};

@@ -43,6 +43,9 @@ void loop_touch_uv(struct loop *l);
 int64_t loop_now_ns(const struct loop *l);
 int64_t loop_update_now(struct loop *l);
 
+/* What to add to a monotonic time to get the wall clock's; at most 100 ms old. */
+int64_t loop_wall_offset_ns(struct loop *l);
+
 /* One-shot timer on the caller's storage; the callback runs on the loop and must not wait. */
 struct timer;
 typedef void timer_fn(struct timer *t);

@@ -26,6 +26,8 @@ struct loop {
     struct stack_pool stacks;
 
     int64_t now_ns;           /* of this turn */
+    int64_t wall_offset_ns;   /* wall clock less monotonic time … */
+    int64_t wall_checked_ns;  /* … as of this monotonic time; 0: never */
     struct timer_heap timers; /* has room for one timer a coroutine beside those of others */
     size_t timers_of_others;  /* armed with timer_start() */
 
@@ -51,13 +53,8 @@ extern _Thread_local struct loop *loop_running;
 void co_run_ready(struct loop *l);
 timer_fn co_timer_fired; /* of the timer in a coroutine */
 
-/* --- co.c, for the waits of rt/: unlike co_wait(), no co_wake() ends or disturbs them --- */
+/* --- co.c, for the waits of rt/ --- */
 
-/* Suspends until co_unpark() (0), -ETIMEDOUT, -ECANCELED. */
-YIELDS NODISCARD int co_park(int64_t deadline_ns);
-/* Suspends until co_unpark(); co_cancel() doesn't shorten it. */
-YIELDS void co_park_hard(void);
-void co_unpark(struct co *c); /* harmless when it isn't parked */
 struct loop *co_loop(const struct co *c);
 struct err *co_err(const struct co *c); /* its error slot */
 

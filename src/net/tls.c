@@ -1,0 +1,583 @@
+#include "net/tls.h"
+
+#include "base/err.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "net/rules.h"
+#include "net/stream_int.h"
+#include "rt/co.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct tls_context {
+    SSL_CTX *ctx;
+    BIO_METHOD *bio;
+    bool insecure;
+};
+
+/* One handshake; found from the SSL by its application data while it lasts. */
+struct handshake {
+    const char *host; /* without a final dot */
+    bool is_ip;
+    enum dial_failure failure; /* of the certificate check; DIAL_OK: none yet */
+    char message[512];
+};
+
+/* --- the socket as OpenSSL sees it --- */
+
+static int bio_read(BIO *b, char *p, size_t n, size_t *ret_n)
+{
+    ssize_t got = tcp_receive(BIO_get_data(b), p, n);
+    BIO_clear_retry_flags(b);
+    if (got == -EAGAIN)
+        BIO_set_retry_read(b);
+    *ret_n = got > 0 ? (size_t)got : 0;
+    return got > 0;
+}
+
+static int bio_write(BIO *b, const char *p, size_t n, size_t *ret_n)
+{
+    ssize_t sent = tcp_send(BIO_get_data(b), p, n);
+    BIO_clear_retry_flags(b);
+    if (sent == -EAGAIN)
+        BIO_set_retry_write(b);
+    *ret_n = sent > 0 ? (size_t)sent : 0;
+    return sent > 0;
+}
+
+static long bio_ctrl(BIO *b, int command, long num, void *p)
+{
+    (void)num, (void)p;
+    const struct stream *s = BIO_get_data(b);
+    switch (command) {
+    case BIO_CTRL_FLUSH:
+        return 1;
+    case BIO_CTRL_EOF:
+        return s->ended;
+    default: /* the many that only other BIOs know */
+        return 0;
+    }
+}
+
+static int bio_create(BIO *b)
+{
+    BIO_set_init(b, 1);
+    return 1;
+}
+
+static BIO_METHOD *bio_method_new(void)
+{
+    BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "spate stream");
+    if (m == NULL)
+        return NULL;
+    BIO_meth_set_read_ex(m, bio_read);
+    BIO_meth_set_write_ex(m, bio_write);
+    BIO_meth_set_ctrl(m, bio_ctrl);
+    BIO_meth_set_create(m, bio_create);
+    return m;
+}
+
+/* --- words --- */
+
+/* OpenSSL's reason of the oldest error in its queue, which it empties. */
+static unsigned long take_error(void)
+{
+    unsigned long e = ERR_get_error();
+    ERR_clear_error();
+    return e;
+}
+
+enum { ALERT_REASONS = 1000 }; /* OpenSSL's reasons from here on are alerts that the peer sent */
+
+/* err_set() with what OpenSSL said. */
+static int tls_error(unsigned long e, const char *what)
+{
+    int reason = ERR_GET_REASON(e);
+    if (ERR_GET_LIB(e) == ERR_LIB_SSL && reason >= ALERT_REASONS)
+        return err_set(E_TLS, "remote error: tls: %s",
+                       SSL_alert_desc_string_long(reason - ALERT_REASONS));
+    const char *text = ERR_reason_error_string(e);
+    return err_set(E_TLS, "tls: %s", text != NULL ? text : what);
+}
+
+/* --- certificates --- */
+
+static bool name_fits(const struct handshake *h, X509 *cert)
+{
+    if (h->is_ip)
+        return X509_check_ip_asc(cert, h->host, 0) == 1;
+    return X509_check_host(cert, h->host, 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) == 1;
+}
+
+/* The DNS names of a certificate, as "a, b"; in `out`. */
+static void list_names(X509 *cert, char *out, size_t size)
+{
+    out[0] = '\0';
+    GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+    size_t len = 0;
+    for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        if (name->type != GEN_DNS)
+            continue;
+        int n = snprintf(out + len, size - len, "%s%.*s", len > 0 ? ", " : "",
+                         ASN1_STRING_length(name->d.dNSName),
+                         (const char *)ASN1_STRING_get0_data(name->d.dNSName));
+        if (n < 0 || (size_t)n >= size - len)
+            break;
+        len += (size_t)n;
+    }
+    GENERAL_NAMES_free(names);
+}
+
+static void note_wrong_name(struct handshake *h, X509 *cert)
+{
+    static const char start[] = "tls: failed to verify certificate: x509: ";
+    char names[256];
+    list_names(cert, names, sizeof names);
+    h->failure = DIAL_TLS_HOSTNAME;
+    if (h->is_ip)
+        snprintf(h->message, sizeof h->message,
+                 "%scannot validate certificate for %s because it doesn't contain any IP SANs",
+                 start, h->host);
+    else if (names[0] == '\0')
+        snprintf(h->message, sizeof h->message,
+                 "%scertificate is not valid for any names, but wanted to match %s", start,
+                 h->host);
+    else
+        snprintf(h->message, sizeof h->message, "%scertificate is valid for %s, not %s", start,
+                 names, h->host);
+}
+
+static void note_bad_chain(struct handshake *h, int error)
+{
+    const char *text = X509_verify_cert_error_string(error);
+    h->failure = DIAL_TLS_GENERIC;
+    switch (error) {
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_CERT_UNTRUSTED:
+        h->failure = DIAL_TLS_UNKNOWN_CA;
+        text = "certificate signed by unknown authority";
+        break;
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        text = "certificate has expired or is not yet valid";
+        break;
+    default:
+        break;
+    }
+    snprintf(h->message, sizeof h->message, "tls: failed to verify certificate: x509: %s", text);
+}
+
+/* The first thing that is wrong counts, a wrong name before all others as in Go. */
+static int on_verify(int ok, X509_STORE_CTX *store)
+{
+    if (ok)
+        return 1;
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct handshake *h = SSL_get_app_data(ssl);
+    X509 *leaf = X509_STORE_CTX_get0_cert(store);
+    if (h == NULL || h->failure != DIAL_OK)
+        return 0;
+    if (leaf != NULL && !name_fits(h, leaf))
+        note_wrong_name(h, leaf);
+    else
+        note_bad_chain(h, X509_STORE_CTX_get_error(store));
+    return 0;
+}
+
+/* --- context --- */
+
+static int load_file(X509_STORE *store, const char *path)
+{
+    if (X509_STORE_load_file(store, path) == 1)
+        return 0;
+    unsigned long e = take_error();
+    const char *why = ERR_reason_error_string(e);
+    return err_set(E_CONFIG, "certificates of %s: %s", path, why != NULL ? why : "can't be read");
+}
+
+/* Every file, named by hash or not; what isn't a certificate is passed over. */
+static int load_directory(X509_STORE *store, const char *path)
+{
+    DIR *d = opendir(path);
+    if (d == NULL)
+        return err_set_errno(E_CONFIG, "certificates of %s: %s", path, strerror(errno));
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        char file[4096 - 512];
+        int n = snprintf(file, sizeof file, "%s/%s", path, e->d_name);
+        if (e->d_name[0] != '.' && n > 0 && (size_t)n < sizeof file)
+            (void)X509_STORE_load_file(store, file);
+    }
+    ERR_clear_error();
+    closedir(d);
+    return 0;
+}
+
+static int load_roots(SSL_CTX *ctx)
+{
+    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+    const char *file = getenv("SSL_CERT_FILE"), *dirs = getenv("SSL_CERT_DIR");
+    bool has_file = file != NULL && file[0] != '\0', has_dirs = dirs != NULL && dirs[0] != '\0';
+    if (has_file) {
+        int rc = load_file(store, file);
+        if (rc < 0)
+            return rc;
+    }
+    if (!has_dirs) {
+        if (!has_file)
+            (void)X509_STORE_set_default_paths(store);
+        else
+            (void)X509_STORE_load_path(store, X509_get_default_cert_dir());
+        ERR_clear_error();
+        return 0;
+    }
+    for (struct str rest = str_of(dirs); rest.len > 0;) {
+        struct str dir = str_cut(rest, ':', &rest);
+        CLEANUP(mem_freep) char *z = str_dup(dir);
+        if (z == NULL)
+            return err_set(-ENOMEM, "certificates");
+        int rc = dir.len > 0 ? load_directory(store, z) : 0;
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int version_of(const char *name, int fallback)
+{
+    static const struct {
+        const char *name;
+        int version;
+    } versions[] = {
+        {"tls1.0", TLS1_VERSION},
+        {"tls1.1", TLS1_1_VERSION},
+        {"tls1.2", TLS1_2_VERSION},
+        {"tls1.3", TLS1_3_VERSION},
+    };
+    if (name == NULL || name[0] == '\0')
+        return fallback;
+    for (size_t i = 0; i < ARRAY_LEN(versions); i++)
+        if (strcmp(name, versions[i].name) == 0)
+            return versions[i].version;
+    return -1;
+}
+
+static int set_versions(SSL_CTX *ctx, const struct dial_rules *rules)
+{
+    int min = version_of(rules->tls_min, TLS1_2_VERSION);
+    int max = version_of(rules->tls_max, TLS1_3_VERSION);
+    if (min < 0 || max < 0)
+        return err_set(E_CONFIG, "unknown TLS version: %s",
+                       min < 0 ? rules->tls_min : rules->tls_max);
+    if (rules->tls_min == NULL && max < min)
+        min = max;
+    SSL_CTX_set_min_proto_version(ctx, min);
+    SSL_CTX_set_max_proto_version(ctx, max);
+    /* The system's level may forbid keys that the servers under test have; the old versions need 0.
+     */
+    const char *ciphers = min < TLS1_2_VERSION ? "DEFAULT@SECLEVEL=0" : "DEFAULT@SECLEVEL=1";
+    if (SSL_CTX_set_cipher_list(ctx, ciphers) != 1)
+        return tls_error(take_error(), "cipher suites");
+    return 0;
+}
+
+static int set_context(struct tls_context *t, const struct dial_rules *rules)
+{
+    int rc = set_versions(t->ctx, rules);
+    if (rc < 0)
+        return rc;
+    SSL_CTX_set_mode(t->ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
+    SSL_CTX_set_options(t->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF |
+                                    SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_read_ahead(t->ctx, 1); /* a record's head and body in one call */
+    SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_OFF);
+    static const unsigned char h1[] = "\x08http/1.1", h2[] = "\x02h2\x08http/1.1";
+    if (rules->offer_h2)
+        SSL_CTX_set_alpn_protos(t->ctx, h2, sizeof h2 - 1);
+    else
+        SSL_CTX_set_alpn_protos(t->ctx, h1, sizeof h1 - 1);
+    if (rules->insecure_skip_tls_verify) {
+        SSL_CTX_set_verify(t->ctx, SSL_VERIFY_NONE, NULL);
+        return 0;
+    }
+    SSL_CTX_set_verify(t->ctx, SSL_VERIFY_PEER, on_verify);
+    return load_roots(t->ctx);
+}
+
+int tls_context_new(const struct dial_rules *rules, struct tls_context **ret)
+{
+    struct tls_context *t = mem_calloc(1, sizeof *t);
+    if (t == NULL)
+        return err_set(-ENOMEM, "TLS");
+    t->insecure = rules->insecure_skip_tls_verify;
+    t->ctx = SSL_CTX_new(TLS_client_method());
+    t->bio = bio_method_new();
+    int rc = t->ctx == NULL || t->bio == NULL ? err_set(-ENOMEM, "TLS") : set_context(t, rules);
+    if (rc < 0) {
+        tls_context_free(t);
+        return rc;
+    }
+    *ret = t;
+    return 0;
+}
+
+void tls_context_free(struct tls_context *t)
+{
+    if (t == NULL)
+        return;
+    SSL_CTX_free(t->ctx);
+    BIO_meth_free(t->bio);
+    mem_free(t);
+}
+
+/* --- the stream --- */
+
+/* After a call of OpenSSL that didn't succeed.  1: go on (it waited), 0: end of the stream, or an
+ * error that it has set. */
+static int wait_or_fail(struct stream *s, int result, const char *op, int64_t deadline_ns)
+{
+    int rc;
+    switch (SSL_get_error(s->ssl, result)) {
+    case SSL_ERROR_WANT_READ:
+        rc = io_wait_readable(s->io, deadline_ns);
+        break;
+    case SSL_ERROR_WANT_WRITE:
+        rc = io_wait_writable(s->io, deadline_ns);
+        break;
+    case SSL_ERROR_ZERO_RETURN:
+        s->ended = true;
+        return 0;
+    default:
+        s->broken = true;
+        rc = s->socket_error;
+        if (rc == 0) {
+            unsigned long e = take_error();
+            return e == 0 && s->ended ? 0 : tls_error(e, "unexpected end");
+        }
+        ERR_clear_error();
+        break;
+    }
+    return rc < 0 ? tcp_error(s, op, rc) : 1;
+}
+
+static ssize_t tls_read(struct stream *s, void *p, size_t n, int64_t deadline_ns)
+{
+    bool waited = false;
+    for (;;) {
+        size_t got = 0;
+        ERR_clear_error();
+        int result = SSL_read_ex(s->ssl, p, n, &got);
+        if (result == 1) {
+            int rc = waited ? 0 : co_check_slice();
+            return rc < 0 ? tcp_error(s, "read", rc) : (ssize_t)got;
+        }
+        int rc = wait_or_fail(s, result, "read", deadline_ns);
+        if (rc <= 0)
+            return rc;
+        waited = true;
+    }
+}
+
+static int tls_write_all(struct stream *s, const void *p, size_t n, int64_t deadline_ns)
+{
+    const char *at = p;
+    while (n > 0) {
+        size_t sent = 0;
+        ERR_clear_error();
+        int result = SSL_write_ex(s->ssl, at, n, &sent);
+        if (result == 1) {
+            at += sent;
+            n -= sent;
+            continue;
+        }
+        int rc = wait_or_fail(s, result, "write", deadline_ns);
+        if (rc <= 0)
+            return rc < 0 ? rc : tcp_error(s, "write", -EPIPE);
+    }
+    return 0;
+}
+
+static bool tls_is_idle_ok(struct stream *s)
+{
+    if (s->ended || s->broken || s->socket_error != 0 || SSL_pending(s->ssl) > 0)
+        return false;
+    if (!io_maybe_readable(s->io) && !SSL_has_pending(s->ssl))
+        return true;
+    /* Session tickets come unasked, and they are read here. */
+    char c;
+    ERR_clear_error();
+    int result = SSL_peek(s->ssl, &c, 1);
+    bool ok = result <= 0 && SSL_get_error(s->ssl, result) == SSL_ERROR_WANT_READ;
+    ERR_clear_error();
+    return ok;
+}
+
+static void tls_fini(struct stream *s)
+{
+    ERR_clear_error();
+    if (!s->broken && s->socket_error == 0 && SSL_is_init_finished(s->ssl))
+        (void)SSL_shutdown(s->ssl);
+    ERR_clear_error();
+    SSL_free(s->ssl);
+}
+
+static const struct stream_ops tls_ops = {
+    .read = tls_read,
+    .write_all = tls_write_all,
+    .is_idle_ok = tls_is_idle_ok,
+    .fini = tls_fini,
+};
+
+/* --- handshake --- */
+
+static void describe(struct stream *s)
+{
+    switch (SSL_version(s->ssl)) {
+    case TLS1_VERSION:
+        s->tls.version = "tls1.0";
+        break;
+    case TLS1_1_VERSION:
+        s->tls.version = "tls1.1";
+        break;
+    case TLS1_2_VERSION:
+        s->tls.version = "tls1.2";
+        break;
+    default: /* there is no later one */
+        s->tls.version = "tls1.3";
+        break;
+    }
+    s->tls.cipher = SSL_CIPHER_standard_name(SSL_get_current_cipher(s->ssl));
+    const unsigned char *alpn = NULL;
+    unsigned len = 0;
+    SSL_get0_alpn_selected(s->ssl, &alpn, &len);
+    if (len == 2 && memcmp(alpn, "h2", 2) == 0)
+        s->tls.alpn = "h2";
+    else if (len == 8 && memcmp(alpn, "http/1.1", 8) == 0)
+        s->tls.alpn = "http/1.1";
+}
+
+/* The peer answered with something that isn't TLS. */
+static bool is_record_error(unsigned long e)
+{
+    if (ERR_GET_LIB(e) != ERR_LIB_SSL)
+        return false;
+    switch (ERR_GET_REASON(e)) {
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_HTTP_REQUEST:
+    case SSL_R_HTTPS_PROXY_REQUEST:
+    case SSL_R_PACKET_LENGTH_TOO_LONG:
+    case SSL_R_RECORD_LENGTH_MISMATCH:
+        return true;
+    default: /* OpenSSL has hundreds */
+        return false;
+    }
+}
+
+static int handshake_failed(struct stream *s, const struct handshake *h, enum dial_failure *why)
+{
+    unsigned long e = take_error();
+    s->broken = true;
+    if (h->failure != DIAL_OK) {
+        *why = h->failure;
+        return err_set(E_TLS, "%s", h->message);
+    }
+    if (s->socket_error != 0) {
+        *why = s->socket_error == -ECONNRESET ? DIAL_RESET : DIAL_TCP_OTHER;
+        return tcp_error(s, "read", s->socket_error);
+    }
+    if (s->ended && !is_record_error(e)) {
+        *why = DIAL_EOF;
+        return err_set(E_EOF, "EOF");
+    }
+    *why = is_record_error(e) ? DIAL_TLS_RECORD : DIAL_TLS_GENERIC;
+    if (*why == DIAL_TLS_RECORD)
+        return err_set(E_TLS, "tls: first record does not look like a TLS handshake");
+    return tls_error(e, "handshake failed");
+}
+
+static int shake_hands(struct stream *s, const struct handshake *h, int64_t deadline_ns,
+                       enum dial_failure *why)
+{
+    for (;;) {
+        ERR_clear_error();
+        int result = SSL_connect(s->ssl);
+        if (result == 1)
+            return 0;
+        int rc, want = SSL_get_error(s->ssl, result);
+        if (want == SSL_ERROR_WANT_READ)
+            rc = io_wait_readable(s->io, deadline_ns);
+        else if (want == SSL_ERROR_WANT_WRITE)
+            rc = io_wait_writable(s->io, deadline_ns);
+        else
+            return handshake_failed(s, h, why);
+        if (rc < 0) {
+            *why = rc == -ECANCELED ? DIAL_CANCELLED : DIAL_TLS_GENERIC;
+            return rc == -ECANCELED ? err_set(rc, "operation was canceled")
+                                    : err_set(rc, "net/http: TLS handshake timeout");
+        }
+    }
+}
+
+static int prepare(struct tls_context *t, struct stream *s, struct handshake *h)
+{
+    SSL *ssl = SSL_new(t->ctx);
+    BIO *bio = BIO_new(t->bio);
+    if (ssl == NULL || bio == NULL) {
+        SSL_free(ssl);
+        BIO_free(bio);
+        ERR_clear_error();
+        return err_set(-ENOMEM, "TLS connection");
+    }
+    BIO_set_data(bio, s);
+    SSL_set_bio(ssl, bio, bio);
+    SSL_set_app_data(ssl, h);
+    s->ssl = ssl; /* from here on tls_fini() frees it */
+    s->ops = &tls_ops;
+    int ok = 1;
+    if (!h->is_ip)
+        ok = SSL_set_tlsext_host_name(ssl, h->host) == 1;
+    if (ok && !t->insecure) {
+        X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+        X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
+        ok = h->is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, h->host) == 1
+                      : X509_VERIFY_PARAM_set1_host(param, h->host, 0) == 1;
+    }
+    return ok ? 0 : tls_error(take_error(), "host name");
+}
+
+int tls_connect(struct tls_context *t, struct stream *s, struct str host, int64_t deadline_ns,
+                enum dial_failure *ret_failure)
+{
+    char name[NET_HOST_MAX + 1];
+    struct net_ip ip;
+    struct handshake h = {.host = name, .is_ip = net_ip_parse(host, &ip)};
+    *ret_failure = DIAL_TLS_GENERIC;
+    if (host.len > 0 && host.ptr[host.len - 1] == '.')
+        host.len--;
+    if (host.len >= sizeof name)
+        return err_set(E_TLS, "tls: host name too long");
+    memcpy(name, host.ptr, host.len);
+    name[host.len] = '\0';
+    int rc = prepare(t, s, &h);
+    if (rc == 0)
+        rc = shake_hands(s, &h, deadline_ns, ret_failure);
+    if (s->ssl != NULL)
+        SSL_set_app_data(s->ssl, NULL); /* `h` goes away */
+    if (rc < 0)
+        return rc;
+    describe(s);
+    *ret_failure = DIAL_OK;
+    return 0;
+}

@@ -1,0 +1,24 @@
+/*
+ * tls - TLS on a connected stream, as a client.
+ *
+ * OpenSSL reads and writes the socket through a BIO of ours that never waits: what would wait comes
+ * back as "want read", and the waiting is done outside OpenSSL.
+ */
+#ifndef NET_TLS_H
+#define NET_TLS_H
+
+#include "net/dial.h"
+#include "net/stream.h"
+
+struct tls_context;
+
+/* `rules` outlive it.  E_CONFIG with a message when certificates or versions can't be had. */
+NODISCARD int tls_context_new(const struct dial_rules *rules, struct tls_context **ret);
+void tls_context_free(struct tls_context *t);
+
+/* The handshake; `host` is the name for SNI and for the certificate.  On success the stream speaks
+ * TLS; on failure the caller closes it, *ret_failure says why, and the message is Go's. */
+YIELDS NODISCARD int tls_connect(struct tls_context *t, struct stream *s, struct str host,
+                                 int64_t deadline_ns, enum dial_failure *ret_failure);
+
+#endif
