@@ -245,9 +245,7 @@ static int fail_dial(struct call *k, int rc, const struct dial_result *how)
     case DIAL_RESET:
         return fail(k, rc, HTTP_ERROR_RESET, "read: connection reset by peer");
     case DIAL_TLS_GENERIC:
-        /* A peer that hangs up in the handshake is no TLS error to Go. */
-        return fail(k, rc, str_ends(str_of(text), STR("EOF")) ? HTTP_ERROR_DEFAULT : HTTP_ERROR_TLS,
-                    text);
+        return fail(k, rc, HTTP_ERROR_TLS, text);
     case DIAL_TLS_RECORD:
         return fail(k, rc, HTTP_ERROR_TLS_RECORD, text);
     case DIAL_TLS_UNKNOWN_CA:
@@ -258,6 +256,9 @@ static int fail_dial(struct call *k, int rc, const struct dial_result *how)
         return fail_timeout(k);
     case DIAL_CANCELLED:
         return -ECANCELED;
+    case DIAL_EOF:
+    case DIAL_OTHER:
+        break;
     }
     return fail(k, rc, HTTP_ERROR_DEFAULT, text);
 }

@@ -150,6 +150,10 @@ bool http_response_next(const struct http_response *r, size_t *cursor, struct ht
 /* The first header of that name (any case), or an empty str with NULL ptr. */
 struct str http_response_header(const struct http_response *r, const char *name);
 
+/* A header's name as Go writes it, in place: "content-type" -> "Content-Type".  Bytes that may not
+ * be in a name leave it as it is. */
+void http_canonical_name(char *name, size_t len);
+
 struct http_client_options {
     struct dialer *dialer;    /* outlives the client */
     const char *local_ip;     /* source address or NULL; outlives the client */

@@ -20,7 +20,7 @@ static bool is_token_char(uint8_t c)
     return c < 128 && (map[c >> 6] >> (c & 63) & 1) != 0;
 }
 
-void http1_canonical_name(char *name, size_t len)
+void http_canonical_name(char *name, size_t len)
 {
     for (size_t i = 0; i < len; i++)
         if (!is_token_char((uint8_t)name[i]))

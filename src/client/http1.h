@@ -79,8 +79,4 @@ NODISCARD int http1_reader_claim(struct http1_reader *r, size_t n);
 /* Status, texts, headers and body so far into `ret`, which owns the memory then.  head_done. */
 void http1_reader_take(struct http1_reader *r, struct http_response *ret);
 
-/* A header's name as Go writes it: "content-type" -> "Content-Type"; bytes that may not be in a
- * name leave it as it is. */
-void http1_canonical_name(char *name, size_t len);
-
 #endif

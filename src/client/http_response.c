@@ -1,7 +1,6 @@
 /* What can be asked of a response; the head is read here, line by line, when somebody asks. */
 #include "base/mem.h"
 #include "client/http.h"
-#include "client/http1.h"
 
 void http_response_fini(struct http_response *r)
 {
@@ -38,7 +37,7 @@ bool http_response_next(const struct http_response *r, size_t *cursor, struct ht
             continue; /* a folded line; the parser lets none through */
         /* The head is the response's own, and canonical names stay canonical. */
         char *name = r->head + (line.ptr - r->head);
-        http1_canonical_name(name, (size_t)colon);
+        http_canonical_name(name, (size_t)colon);
         ret->name = str_new(name, (size_t)colon);
         ret->value = str_trim(str_new(line.ptr + colon + 1, line.len - (size_t)colon - 1));
         return true;
