@@ -5,6 +5,8 @@
  * has come (and been thrown away), as a connection closed on a sending client may lose it; only a
  * body announced as too large is answered before it.
  */
+#include "server/http.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,7 +15,6 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "server/http.h"
 #include "server/server_int.h"
 
 #include <arpa/inet.h>

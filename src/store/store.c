@@ -1,3 +1,5 @@
+#include "store/store.h"
+
 #include "store/store_int.h"
 
 #include <errno.h>
