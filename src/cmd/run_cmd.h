@@ -26,7 +26,8 @@ struct run_cmd {
 
 /*
  * Parses argv[1..argc) of `run` (argv[0]: the command's name).  extra: further flags of the caller,
- * looked up with flag_values_*; may be NULL.  E_CONFIG with message and exit code 255 or 104.
+ * looked up with flag_values_*; may be NULL.  1: the help was asked for and is printed.  E_CONFIG
+ * with message and exit code 255 or 104.
  */
 NODISCARD int run_cmd_parse(struct run_cmd *c, int argc, char **argv, const struct flag *extra,
                             size_t extra_len);

@@ -350,8 +350,7 @@ static void conclude(struct run *r, bool ran)
         run_fail(r, -ENOMEM);
     } else if (ran) {
         run_thresholds_final(r, s);
-        struct output_result result = result_of(r);
-        int rc = run_summary(r, s, &result);
+        int rc = run_summary(r, s);
         if (rc < 0)
             run_fail(r, rc);
     }
@@ -416,7 +415,7 @@ static void run_main(void *arg)
 /* What the process ends with. */
 static int verdict(struct run *r)
 {
-    CLEANUP(buf_fini) struct buf names;
+    CLEANUP(buf_fini) struct buf names = {0};
     switch (r->end) {
     case RUN_GOES_ON:
         if (r->thresholds_failed == 0)

@@ -15,6 +15,7 @@
 #include "load/status.h"
 #include "metrics/metrics.h"
 #include "output/output.h"
+#include "output/summary.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,18 +36,6 @@ enum exit_code {
     EXIT_USAGE = 255,
 };
 
-enum summary_mode { SUMMARY_COMPACT, SUMMARY_FULL, SUMMARY_DISABLED };
-
-/* What the summary is made from; valid during the call. */
-struct run_result {
-    struct metrics *metrics;
-    const struct snapshot *snapshot;
-    const struct options *options; /* derived */
-    const struct output_result *result;
-    int64_t duration_ns;
-    struct run *run;
-};
-
 /* How a run shows itself; called on the main thread, must not wait.  Any may be NULL. */
 struct run_ui {
     void *arg;
@@ -54,14 +43,16 @@ struct run_ui {
     /* Options are known, outputs have started: the description block. */
     void (*described)(void *arg, const struct run_status *s);
     void (*tick)(void *arg, const struct run_status *s);
-    /* The summary's turn: before it the last progress is cleared, after it the final one shown. */
+    /* Something that the summary gives out: text for "stdout" or "stderr", or a file's content. */
     void (*summary)(void *arg, struct str destination, const void *data, size_t len);
+    /* After the summary: the progress as it was at the end. */
     void (*ended)(void *arg, const struct run_status *s);
     /* Second signal: ends the process at once. */
     void (*killed)(void *arg, int exit_code);
 };
 
 struct run_request {
+    const char *program;    /* how messages call us: "spate", "k6" */
     const char *script_arg; /* as typed; "-": the text is in `source` */
     struct str source;
     const char *pwd; /* absolute */
@@ -79,7 +70,8 @@ struct run_request {
     bool no_thresholds;
     enum summary_mode summary_mode;
     const char *summary_export;            /* path or NULL */
-    bool no_color, stdout_tty, stderr_tty; /* what handleSummary is told */
+    bool color;                            /* of the summary's text */
+    bool no_color, stdout_tty, stderr_tty; /* what handleSummary() is told */
 
     const struct output *outputs; /* run_test() starts and stops, the caller frees them */
     size_t outputs_len;

@@ -199,8 +199,7 @@ static inline void run_wait(void)
 YIELDS NODISCARD int run_load(struct run *r); /* first init, options, plan, thresholds */
 YIELDS NODISCARD int run_setup(struct run *r);
 YIELDS NODISCARD int run_teardown(struct run *r);
-YIELDS NODISCARD int run_summary(struct run *r, const struct snapshot *s,
-                                 const struct output_result *result);
+YIELDS NODISCARD int run_summary(struct run *r, const struct snapshot *s);
 
 /* run_outputs.c */
 YIELDS NODISCARD int run_outputs_start(struct run *r);

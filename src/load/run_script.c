@@ -277,3 +277,129 @@ int run_teardown(struct run *r)
     close_stage(r, &s);
     return script_error(rc);
 }
+
+/* ---- summary ------------------------------------------------------------------------------- */
+
+static void emit(struct run *r, struct str destination, struct str text)
+{
+    if (r->req->ui != NULL && r->req->ui->summary != NULL)
+        r->req->ui->summary(r->req->ui->arg, destination, text.ptr, text.len);
+}
+
+static int emit_entry(void *arg, struct str destination, const void *data, size_t len)
+{
+    emit(arg, destination, str_new(data, len));
+    return 0;
+}
+
+static int make_stats(struct run *r, struct summary_input *in)
+{
+    const struct opt_strs *names = &r->derived.summary_trend_stats;
+    size_t n = MIN(names->len, (size_t)SUMMARY_STATS_MAX);
+    struct summary_stat *stats = arena_calloc(&r->arena, n + 1, sizeof *stats);
+    if (stats == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        int rc = summary_stat_parse(names->items[i], &stats[i]);
+        if (rc < 0)
+            return rc;
+    }
+    in->stats = stats;
+    in->stats_len = n;
+    return 0;
+}
+
+static enum numfmt_unit time_unit(const char *name)
+{
+    if (name != NULL && strcmp(name, "s") == 0)
+        return NUMFMT_S;
+    if (name != NULL && strcmp(name, "ms") == 0)
+        return NUMFMT_MS;
+    if (name != NULL && strcmp(name, "us") == 0)
+        return NUMFMT_US;
+    return NUMFMT_AUTO;
+}
+
+static int make_input(struct run *r, const struct snapshot *s, struct summary_input *in)
+{
+    *in = (struct summary_input){
+        .metrics = r->metrics,
+        .snapshot = s,
+        .thresholds = r->req->no_thresholds ? NULL : &r->thresholds,
+        .duration_ns = r->stop_ns - r->start_ns,
+        .mode = r->req->summary_mode,
+        .color = r->req->color,
+        .time_unit = time_unit(r->derived.summary_time_unit),
+        .setup_data = buf_view(&r->setup_data),
+        .stdout_tty = r->req->stdout_tty,
+        .stderr_tty = r->req->stderr_tty,
+        .no_color = r->req->no_color,
+    };
+    return make_stats(r, in);
+}
+
+static void log_summary_error(int rc)
+{
+    struct log_field f[] = {{"hint", "script exception"}, {"source", "stacktrace"}};
+    log_fields(LOG_ERROR, err_get()->code == rc ? err_message() : err_code_text(rc), f,
+               rc == E_SCRIPT ? 2 : 0);
+}
+
+/* 0: the script has given out what it wants; 1: the default text is wanted. */
+static int handle_summary(struct run *r, const struct summary_input *in)
+{
+    CLEANUP(buf_fini) struct buf data;
+    buf_init(&data, LOAD_JSON_BYTES);
+    int64_t limit = r->options.handle_summary_timeout.set ? r->options.handle_summary_timeout.ns
+                                                          : 120 * NS_PER_S;
+    struct stage_run s;
+    int rc = summary_data_json(in, &data);
+    if (rc < 0)
+        return rc;
+    rc = open_stage(r, &s, JS_STAGE_SUMMARY, "");
+    if (rc == 0)
+        rc = limit_begin(r, limit, false);
+    if (rc == 0) {
+        rc = js_vm_handle_summary(s.vm, buf_view(&data), emit_entry, r);
+        limit_end(r);
+        if (rc == -ECANCELED && r->timed_out)
+            rc = timeout_error("handleSummary", limit, EXIT_TIMEOUT);
+    }
+    close_stage(r, &s);
+    return rc;
+}
+
+static int export_summary(struct run *r, const struct summary_input *in)
+{
+    CLEANUP(buf_fini) struct buf out = {0};
+    if (r->req->summary_export == NULL)
+        return 0;
+    buf_init(&out, LOAD_JSON_BYTES);
+    int rc = summary_export_json(in, &out);
+    if (rc == 0)
+        emit(r, str_of(r->req->summary_export), buf_view(&out));
+    return rc;
+}
+
+int run_summary(struct run *r, const struct snapshot *s)
+{
+    CLEANUP(buf_fini) struct buf text = {0};
+    struct summary_input in;
+    if (r->req->summary_mode == SUMMARY_DISABLED)
+        return 0;
+    int rc = make_input(r, s, &in);
+    if (rc == 0)
+        rc = export_summary(r, &in);
+    if (rc < 0)
+        return rc;
+    rc = r->has_summary ? handle_summary(r, &in) : 1;
+    if (rc == 0)
+        return 0;
+    if (rc < 0)
+        log_summary_error(rc); /* the test itself isn't spoilt by it */
+    buf_init(&text, LOAD_JSON_BYTES);
+    rc = summary_text(&in, &text);
+    if (rc == 0)
+        emit(r, STR("stdout"), buf_view(&text));
+    return rc;
+}

@@ -1,0 +1,23 @@
+/*
+ * run_view - what a run shows on the terminal: banner, description, progress, summary.
+ */
+#ifndef CMD_RUN_VIEW_H
+#define CMD_RUN_VIEW_H
+
+#include "load/run.h"
+#include "output/progress.h"
+
+#include <stdbool.h>
+
+struct run_view {
+    struct run_ui ui; /* for the run's request */
+    struct progress_terminal terminal;
+    bool quiet, color;
+};
+
+void run_view_init(struct run_view *v, bool quiet, bool color);
+
+/* The columns of one scenario's bar. Pure. */
+void run_view_bar(const struct scenario_status *s, struct progress_bar *ret);
+
+#endif
