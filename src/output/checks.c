@@ -125,7 +125,17 @@ const struct group *checks_tree(const struct snapshot *s, struct arena *a)
     return root;
 }
 
-int checks_flat(const struct snapshot *s, const struct str *scenario, const struct str *group,
+static bool belongs(const struct check_count *c, const struct section *const *of, size_t of_len)
+{
+    for (size_t i = 0; i < of_len; i++) {
+        if (str_eq(c->scenario, of[i]->scenario) &&
+            (of[i]->group.len == 0 || str_eq(c->group, of[i]->group)))
+            return true;
+    }
+    return of_len == 0;
+}
+
+int checks_flat(const struct snapshot *s, const struct section *const *of, size_t of_len,
                 struct arena *a, const struct check **ret, size_t *ret_len)
 {
     const struct check_count **list = sorted_checks(s, a);
@@ -135,7 +145,7 @@ int checks_flat(const struct snapshot *s, const struct str *scenario, const stru
         return -ENOMEM;
     for (size_t i = 0; i < s->checks_len; i++) {
         const struct check_count *c = list[i];
-        if ((scenario && !str_eq(c->scenario, *scenario)) || (group && !str_eq(c->group, *group)))
+        if (!belongs(c, of, of_len))
             continue;
         size_t at = 0;
         while (at < len && !str_eq(flat[at].name, c->name))

@@ -32,11 +32,11 @@ struct group {
 /* The tree, in `a`; strings belong to the snapshot's metrics or to `a`.  NULL: no memory. */
 NODISCARD const struct group *checks_tree(const struct snapshot *s, struct arena *a);
 
-/* All checks of the run with equal names as one, in order of first sight; *ret in `a`.
- * `scenario` NULL: of all scenarios; `group` NULL: of all groups. 0 or -ENOMEM. */
-NODISCARD int checks_flat(const struct snapshot *s, const struct str *scenario,
-                          const struct str *group, struct arena *a, const struct check **ret,
-                          size_t *ret_len);
+/* The checks of `of_len` sections (0: of the whole run), those with equal names as one, in order of
+ * first sight; *ret in `a`.  A section without a group has the checks of all its groups.
+ * 0 or -ENOMEM. */
+NODISCARD int checks_flat(const struct snapshot *s, const struct section *const *of, size_t of_len,
+                          struct arena *a, const struct check **ret, size_t *ret_len);
 
 /* k6's id of a group or a check: MD5 of its path, 32 hexadecimal digits and a NUL. */
 void checks_id(struct str path, char out[static 33]);

@@ -45,7 +45,7 @@ void numfmt_js(struct buf *out, double v)
     }
     char *e = strchr(text, 'e');
     int exponent = (int)strtol(e + 1, NULL, 10); /* our own text */
-    if (exponent < 21 && exponent >= -7) {
+    if (exponent < 21 && exponent >= -6) {
         int decimals = digits - 1 - exponent;
         char plain[64];
         (void)snprintf(plain, sizeof plain, "%.*f", decimals > 0 ? decimals : 0, v);
@@ -56,10 +56,30 @@ void numfmt_js(struct buf *out, double v)
     buf_printf(out, "%se%+d", text, exponent);
 }
 
-/* Rounded half away from zero to `decimals`, as JavaScript's toFixed does on the exact value. */
-static void to_fixed(char *out, size_t size, double v, int decimals)
+enum { FIXED_MAX = 80, TIE_DIGITS = 40 };
+
+/* Rounds ties away from zero, as JavaScript's toFixed() does (printf rounds them to even).  |v| is
+ * below 1e21. */
+static void to_fixed(char out[static FIXED_MAX], double v, int decimals)
 {
-    (void)snprintf(out, size, "%.*f", decimals, v);
+    (void)snprintf(out, FIXED_MAX, "%.*f", TIE_DIGITS, v);
+    /* A tie ends in a single 5; doubles that only look like one have digits further on. */
+    const char *digits = strchr(out, '.') + 1 + decimals;
+    bool tie = *digits == '5' && strspn(digits + 1, "0") == strlen(digits + 1);
+    if (tie)
+        v = v > 0 ? nextafter(v, INFINITY) : nextafter(v, -INFINITY);
+    (void)snprintf(out, FIXED_MAX, "%.*f", decimals, v);
+}
+
+static void fixed(struct buf *out, double v, int decimals)
+{
+    if (!isfinite(v) || fabs(v) >= 1e21) {
+        numfmt_js(out, v);
+        return;
+    }
+    char text[FIXED_MAX];
+    to_fixed(text, v, decimals);
+    buf_z(out, text);
 }
 
 static void trim_zeros(char *text)
@@ -84,8 +104,8 @@ static void fixed_trimmed(struct buf *out, double v, int decimals)
         numfmt_js(out, v);
         return;
     }
-    char text[64];
-    to_fixed(text, sizeof text, v, decimals);
+    char text[FIXED_MAX];
+    to_fixed(text, v, decimals);
     trim_zeros(text);
     buf_z(out, text);
 }
@@ -103,9 +123,8 @@ void numfmt_plain(struct buf *out, double v)
 
 void numfmt_percent(struct buf *out, double share)
 {
-    if (not_finite(out, share))
-        return;
-    buf_printf(out, "%.2f%%", trunc(share * 100 * 100) / 100);
+    fixed(out, trunc(share * 100 * 100) / 100, 2);
+    buf_z(out, "%");
 }
 
 void numfmt_bytes(struct buf *out, double bytes)
@@ -118,7 +137,8 @@ void numfmt_bytes(struct buf *out, double bytes)
     }
     size_t e = (size_t)MIN(floor(log(bytes) / log(1000)), (double)(ARRAY_LEN(units) - 1));
     double v = floor(bytes / pow(1000, (double)e) * 10 + 0.5) / 10;
-    buf_printf(out, "%.*f %s", v < 10 ? 1 : 0, v, units[e]);
+    fixed(out, v, v < 10 ? 1 : 0);
+    buf_printf(out, " %s", units[e]);
 }
 
 static void duration_auto(struct buf *out, double ms)
@@ -155,13 +175,16 @@ void numfmt_duration(struct buf *out, double ms, enum numfmt_unit unit)
         duration_auto(out, ms);
         return;
     case NUMFMT_S:
-        buf_printf(out, "%.2fs", ms * 0.001);
+        fixed(out, ms * 0.001, 2);
+        buf_z(out, "s");
         return;
     case NUMFMT_MS:
-        buf_printf(out, "%.2fms", ms);
+        fixed(out, ms, 2);
+        buf_z(out, "ms");
         return;
     case NUMFMT_US:
-        buf_printf(out, "%.2fµs", ms * 1000);
+        fixed(out, ms * 1000, 2);
+        buf_z(out, "µs");
         return;
     }
 }

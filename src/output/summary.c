@@ -618,7 +618,7 @@ static void print_total(struct printer *p, const struct summary_item *items, siz
     const struct check *checks;
     size_t checks_len;
     struct table t;
-    if (checks_flat(p->in->snapshot, NULL, NULL, p->a, &checks, &checks_len) < 0 ||
+    if (checks_flat(p->in->snapshot, NULL, 0, p->a, &checks, &checks_len) < 0 ||
         table_new(p, len, &t) < 0) {
         p->out->err = -ENOMEM;
         return;
@@ -735,17 +735,12 @@ static const struct sink *part_sink(struct printer *p, const struct part *part,
     return found;
 }
 
-/* Checks of one part: of all that it was made from, by name. */
 static void print_part_checks(struct printer *p, size_t level, const struct part *part,
                               const struct sink *sink)
 {
-    const struct section *x = part->from[0];
-    bool own = has_own_part(x->scenario);
     const struct check *checks;
     size_t len;
-    /* Outside of scenarios of their own the group's path alone says what belongs here. */
-    if (checks_flat(p->in->snapshot, own ? &x->scenario : NULL, x->group.len > 0 ? &x->group : NULL,
-                    p->a, &checks, &len) < 0) {
+    if (checks_flat(p->in->snapshot, part->from, part->from_len, p->a, &checks, &len) < 0) {
         p->out->err = -ENOMEM;
         return;
     }
