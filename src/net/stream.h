@@ -24,7 +24,9 @@ struct stream_tls {
 NODISCARD int stream_open(int fd, struct stream **ret);
 
 /* At least one byte, 0 at the end of the stream, or -errno, -ETIMEDOUT, -ECANCELED, E_TLS. Messages
- * are k6's: "read tcp 127.0.0.1:4242->127.0.0.1:80: read: connection reset by peer". */
+ * are k6's: "read tcp 127.0.0.1:4242->127.0.0.1:80: read: connection reset by peer".
+ * The bytes are written after any waiting, just before it returns: coroutines of one thread may
+ * read into the same buffer. */
 YIELDS NODISCARD ssize_t stream_read(struct stream *s, void *p, size_t n, int64_t deadline_ns);
 
 /* All of it, or an error. */

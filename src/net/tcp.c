@@ -187,12 +187,12 @@ ssize_t tcp_send(struct stream *s, const void *p, size_t n)
 
 static ssize_t tcp_read(struct stream *s, void *p, size_t n, int64_t deadline_ns)
 {
+    /* A peer that is always faster than we are must not keep the others from running.  Not after
+     * the bytes have come: they may lie in a buffer that the others read into as well. */
+    int slice = io_maybe_readable(s->io) ? co_check_slice() : 0;
+    if (slice < 0)
+        return tcp_error(s, "read", slice);
     ssize_t got = tcp_receive(s, p, n);
-    if (got >= 0) {
-        /* A peer that is always faster than we are must not keep the others from running. */
-        int rc = co_check_slice();
-        return rc < 0 ? tcp_error(s, "read", rc) : got;
-    }
     while (got == -EAGAIN) {
         int rc = io_wait_readable(s->io, deadline_ns);
         if (rc < 0)

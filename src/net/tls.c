@@ -374,19 +374,18 @@ static int wait_or_fail(struct stream *s, int result, const char *op, int64_t de
 
 static ssize_t tls_read(struct stream *s, void *p, size_t n, int64_t deadline_ns)
 {
-    bool waited = false;
+    int slice = io_maybe_readable(s->io) || SSL_has_pending(s->ssl) ? co_check_slice() : 0;
+    if (slice < 0)
+        return tcp_error(s, "read", slice);
     for (;;) {
         size_t got = 0;
         ERR_clear_error();
         int result = SSL_read_ex(s->ssl, p, n, &got);
-        if (result == 1) {
-            int rc = waited ? 0 : co_check_slice();
-            return rc < 0 ? tcp_error(s, "read", rc) : (ssize_t)got;
-        }
+        if (result == 1)
+            return (ssize_t)got;
         int rc = wait_or_fail(s, result, "read", deadline_ns);
         if (rc <= 0)
             return rc;
-        waited = true;
     }
 }
 
