@@ -20,6 +20,8 @@ enum {
     CHUNK_BYTES = 64 * 1024,
     CLASSES = 16 + 8 + 12, /* by 8 to 128, by 16 to 256, four per doubling to 2048 */
     HEAP_SMALL_MAX = 2048,
+    LIMIT_UNIT = 1024 * 1024,
+    ROOM_BYTES = 16 * 1024, /* per refusal, for the exception */
 };
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -182,11 +184,27 @@ void heap_free(struct heap *h, void *p)
     h->free[c] = b;
 }
 
+/* Says no, and leaves room for the exception that tells of it.  Limits are whole megabytes
+ * (heap_limit()), so what is below that counts the room that was given. */
+static void *over_limit(JSMallocState *s)
+{
+    if ((s->malloc_limit & (LIMIT_UNIT - 1)) + ROOM_BYTES < LIMIT_UNIT)
+        s->malloc_limit += ROOM_BYTES;
+    return NULL;
+}
+
+size_t heap_limit(int64_t bytes)
+{
+    if (bytes < LIMIT_UNIT)
+        return LIMIT_UNIT;
+    return (size_t)(bytes / LIMIT_UNIT) * LIMIT_UNIT;
+}
+
 static void *js_heap_malloc(JSMallocState *s, size_t size)
 {
     struct heap *h = s->opaque;
     if (UNLIKELY(s->malloc_size + size > s->malloc_limit))
-        return NULL;
+        return over_limit(s);
     void *p = heap_alloc(h, size);
     if (UNLIKELY(!p))
         return NULL;
@@ -219,7 +237,7 @@ static void *js_heap_realloc(JSMallocState *s, void *p, size_t size)
     if (slab && size <= old && (size > old / 2 || old <= 32))
         return p;
     if (UNLIKELY(size > old && s->malloc_size + size - old > s->malloc_limit))
-        return NULL;
+        return over_limit(s);
     void *q;
     if (!slab && size > HEAP_SMALL_MAX) {
         q = mem_realloc(p, size);

@@ -13,6 +13,7 @@
 #include "base/attr.h"
 
 #include <quickjs.h>
+#include <stdint.h>
 
 struct heap;
 
@@ -24,6 +25,10 @@ void heap_unref(struct heap *h);
 
 /* For JS_NewRuntime2(heap_functions(), heap). */
 const JSMallocFunctions *heap_functions(void);
+
+/* What JS_SetMemoryLimit() is to be given for a VM that may have `bytes`: whole megabytes, one at
+ * least (a VM without a script takes 60 KB, and QuickJS doesn't survive less). */
+size_t heap_limit(int64_t bytes);
 
 /* For C code of the engine that wants blocks of this heap. */
 NODISCARD void *heap_alloc(struct heap *h, size_t size);

@@ -7,6 +7,8 @@
 
 #include "js/vm_int.h"
 
+enum { FRAMES_MAX = 20 }; /* of a deep recursion, shown */
+
 /* "file:///a.js:1:60" where line 1 of a CommonJS file has our own words in front. */
 static void append_place(struct js_vm *vm, struct str place, struct buf *out)
 {
@@ -76,13 +78,18 @@ static void append_stack(struct js_vm *vm, JSValueConst e, struct buf *out)
     CLEANUP(js_text_fini) struct js_text text = {0};
     if (JS_IsString(stack) && js_text_of(ctx, stack, &text) == 0) {
         struct str rest = text.s;
+        int frames = 0;
         if (rest.len > 0)
             buf_byte(out, '\n');
-        while (rest.len > 0) {
+        for (; rest.len > 0; frames++) {
             struct str next = STR_EMPTY;
-            append_frame(vm, str_cut(rest, '\n', &next), out);
+            struct str line = str_cut(rest, '\n', &next);
+            if (frames < FRAMES_MAX)
+                append_frame(vm, line, out);
             rest = next;
         }
+        if (frames > FRAMES_MAX)
+            buf_printf(out, "\t… and %d more\n", frames - FRAMES_MAX);
     }
     JS_FreeValue(ctx, stack);
 }

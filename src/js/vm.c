@@ -42,6 +42,7 @@ void vm_enter(struct js_vm *vm)
     atomic_store_explicit(&vm->interrupted, false, memory_order_relaxed);
     size_t stack = co_self() ? co_stack_left() : PLAIN_STACK_BYTES;
     JS_UpdateStackTop(vm->rt);
+    JS_SetMemoryLimit(vm->rt, vm->memory_max);
     JS_SetMaxStackSize(vm->rt, stack > JS_NATIVE_STACK_BYTES ? stack - JS_NATIVE_STACK_BYTES : 1);
 }
 
@@ -129,7 +130,7 @@ static int make_runtime(struct js_vm *vm)
         return -ENOMEM;
     vm->units_in_image = image->units;
     int64_t limit = vm->host->run ? vm->host->run->vu_memory_max : 0;
-    JS_SetMemoryLimit(vm->rt, limit > 0 ? (size_t)limit : JS_VU_MEMORY_MAX);
+    vm->memory_max = heap_limit(limit > 0 ? limit : JS_VU_MEMORY_MAX);
     JS_SetInterruptHandler(vm->rt, on_interrupt, vm);
     module_init_runtime(vm);
     events_init(vm);
@@ -158,27 +159,67 @@ static int make_context(struct js_vm *vm)
     return vm->iter_atom == JS_ATOM_NULL || globals_init(vm) < 0 ? -ENOMEM : 0;
 }
 
+static JSValue nothing(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    (void)ctx;
+    (void)this_val;
+    (void)argc;
+    (void)argv;
+    return JS_UNDEFINED;
+}
+
+/* Makes a rejection count as handled: its reason is looked at here, later. */
+static int mark_handled(JSContext *ctx, JSValueConst promise)
+{
+    JSValue fn = JS_NewCFunction(ctx, nothing, "", 0);
+    JSAtom then = JS_NewAtom(ctx, "then");
+    JSValue argv[] = {fn, fn};
+    JSValue v = JS_Invoke(ctx, promise, then, 2, argv);
+    int rc = JS_IsException(v) ? -1 : 0;
+    JS_FreeValue(ctx, v);
+    JS_FreeAtom(ctx, then);
+    JS_FreeValue(ctx, fn);
+    return rc;
+}
+
+/* How the promise of the main module's evaluation has ended. */
+static int init_result(struct js_vm *vm, JSValueConst promise)
+{
+    JSContext *ctx = vm->ctx;
+    switch (JS_PromiseState(ctx, promise)) {
+    case JS_PROMISE_FULFILLED:
+        vm->main = module_main_namespace(vm);
+        return JS_IsException(vm->main) ? fail_exception(vm) : 0;
+    case JS_PROMISE_REJECTED:
+        JS_Throw(ctx, JS_PromiseResult(ctx, promise));
+        return fail_exception(vm);
+    case JS_PROMISE_PENDING:
+        break;
+    }
+    int rc = err_set(E_SCRIPT, "the init code never ends: it awaits what can't come");
+    return err_exit(rc, EXIT_SCRIPT);
+}
+
 /* The top level of all modules. */
 static int run_init(struct js_vm *vm)
 {
+    JSContext *ctx = vm->ctx;
     JSValue promise = module_run_main(vm);
-    if (!JS_IsException(promise))
-        promise = JS_DupValue(vm->ctx, promise);
-    JSValue value = JS_UNDEFINED;
-    JSValue kept = promise;
-    int rc = finish(vm, promise, &value);
-    bool done = rc == 0 && JS_PromiseState(vm->ctx, kept) == JS_PROMISE_FULFILLED;
-    if (!JS_IsException(kept))
-        JS_FreeValue(vm->ctx, kept);
-    JS_FreeValue(vm->ctx, value);
-    if (rc < 0)
-        return rc;
-    if (!done)
-        return err_exit(err_set(E_SCRIPT, "the init code never ends: a top-level await waits for "
-                                          "what can't come"),
-                        EXIT_SCRIPT);
-    vm->main = module_main_namespace(vm);
-    return JS_IsException(vm->main) ? fail_exception(vm) : 0;
+    if (JS_IsException(promise))
+        return fail_exception(vm);
+    int rc = 0;
+    if (JS_PromiseState(ctx, promise) == JS_PROMISE_REJECTED) {
+        rc = init_result(vm, promise); /* at once, and without what it had set going */
+    } else if (mark_handled(ctx, promise) < 0) {
+        rc = fail_exception(vm);
+    } else {
+        JSValue value = JS_UNDEFINED;
+        rc = finish(vm, JS_UNDEFINED, &value);
+        if (rc == 0)
+            rc = init_result(vm, promise);
+    }
+    JS_FreeValue(ctx, promise);
+    return rc;
 }
 
 static int start(struct js_vm *vm)

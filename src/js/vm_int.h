@@ -26,6 +26,7 @@ struct js_vm {
     struct js_program *program;
     struct js_host *host;
     uint32_t units_in_image; /* those below are read from the image, others copied */
+    size_t memory_max;       /* bytes of its JavaScript heap */
     bool first;              /* may bring in files and modules that the program doesn't have yet */
     bool running;            /* a call is under way */
     bool started;            /* init code has run */
