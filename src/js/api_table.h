@@ -2,8 +2,6 @@
  * api_table - the modules that a script can import.  Included by api_table.c.
  */
 JS_API(js_api_k6)
-#ifdef JS_HAVE_HTTP
 JS_API(js_api_http)
-#endif
 JS_API(js_api_metrics)
 JS_API(js_api_timers)
