@@ -210,18 +210,22 @@ int store_read_archive(struct store *s, int64_t run_id, struct buf *out)
         return errno == ENOENT
                    ? err_set(E_NOT_FOUND, "test run %lld has no archive", (long long)run_id)
                    : err_set_errno(-errno, "open %s", path);
-    for (;;) {
-        uint8_t *room = buf_reserve(out, 64 * 1024);
-        if (!room)
-            break;
-        ssize_t n = read(fd, room, 64 * 1024);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        rc = err_set_errno(-errno, "read %s", path);
+    size_t left = rc == 0 ? (size_t)st.st_size : 0;
+    uint8_t *room = left > 0 ? buf_reserve(out, left) : NULL;
+    while (room && left > 0 && rc == 0) {
+        ssize_t n = read(fd, room, left);
+        if (n < 0 && errno != EINTR)
             rc = err_set_errno(-errno, "read %s", path);
+        if (n == 0)
+            rc = err_set(E_CORRUPT, "read %s: it has become shorter", path);
         if (n <= 0)
-            break;
+            continue;
         buf_claim(out, (size_t)n);
+        room += n;
+        left -= (size_t)n;
     }
     close(fd);
     return rc < 0 ? rc : buf_finish(out);
