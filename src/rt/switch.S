@@ -67,7 +67,11 @@ switch_to:
     popq %rbp
     .cfi_adjust_cfa_offset -8
     .cfi_restore %rbp
-    ret
+    /* Not `ret`: the processor would predict a return to whoever called last on the other stack. */
+    popq %rcx
+    .cfi_adjust_cfa_offset -8
+    .cfi_register %rip, %rcx
+    jmp *%rcx
     .cfi_endproc
     .size switch_to, . - switch_to
 
@@ -122,7 +126,7 @@ switch_to:
     .cfi_adjust_cfa_offset -176
     .cfi_restore x29
     .cfi_restore x30
-    ret
+    br x30 /* not `ret`: it would be predicted to go back to the other stack's caller */
     .cfi_endproc
     .size switch_to, . - switch_to
 
