@@ -24,9 +24,19 @@ static void drop_exception(JSContext *ctx)
 static void append_text(JSContext *ctx, struct buf *out, JSValueConst v, bool quoted)
 {
     CLEANUP(js_text_fini) struct js_text text = {0};
-    if (js_text_of(ctx, v, &text) < 0) {
+    if (JS_IsSymbol(v)) { /* which String() refuses */
+        JSAtom atom = JS_NewAtom(ctx, "toString");
+        JSValue s = JS_Invoke(ctx, v, atom, 0, NULL);
+        JS_FreeAtom(ctx, atom);
+        int rc = JS_IsException(s) ? -1 : js_text_of(ctx, s, &text);
+        JS_FreeValue(ctx, s);
+        if (rc == 0)
+            buf_str(out, text.s);
+        else
+            drop_exception(ctx);
+    } else if (js_text_of(ctx, v, &text) < 0) {
         drop_exception(ctx);
-        buf_z(out, JS_IsSymbol(v) ? "Symbol()" : "[object]");
+        buf_z(out, "[object]");
     } else if (quoted) {
         buf_json_str(out, text.s);
     } else {
