@@ -11,9 +11,9 @@
 struct traffic_request {
     char method[8];
     char path[128];
-    char type[128];     /* Content-Type; "" for none */
-    char encoding[32];  /* Content-Encoding */
-    char key[40];       /* K6-Idempotency-Key */
+    char type[128];    /* Content-Type; "" for none */
+    char encoding[32]; /* Content-Encoding */
+    char key[40];      /* K6-Idempotency-Key */
     struct buf body;
 };
 

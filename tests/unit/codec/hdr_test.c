@@ -20,9 +20,20 @@ static void test_index(void **state)
         double scaled;
         int32_t index;
     } cases[] = {
-        {0, 0},         {0.3, 1},        {1, 1},          {12.5, 13},           {255, 255},
-        {256, 256},     {257, 256},      {258, 257},      {1029, 512},          {39751, 1179},
-        {183000, 1458}, {1048576, 1792}, {1099511627776.0, 4352}, {-1, -1},
+        {0, 0},
+        {0.3, 1},
+        {1, 1},
+        {12.5, 13},
+        {255, 255},
+        {256, 256},
+        {257, 256},
+        {258, 257},
+        {1029, 512},
+        {39751, 1179},
+        {183000, 1458},
+        {1048576, 1792},
+        {1099511627776.0, 4352},
+        {-1, -1},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
         assert_int_equal(hdr_index(cases[i].scaled / 1000), cases[i].index);
@@ -182,8 +193,15 @@ static void test_wire_is_checked(void **state)
     static const struct hdr_span too_many[] = {{5, 2}, {3, 2}};
     static const struct hdr_span too_far[] = {{5, 2}, {HDR_INDEX_MAX, 1}};
     static const struct hdr_span huge[] = {{UINT32_MAX, UINT32_MAX}, {2, 4}};
-    struct hdr_wire w = {.counters = counters, .counters_len = 3, .spans = good, .spans_len = 2,
-                         .count = 6, .sum = 1, .min = 0.005, .max = 0.01, .resolution = 0.001};
+    struct hdr_wire w = {.counters = counters,
+                         .counters_len = 3,
+                         .spans = good,
+                         .spans_len = 2,
+                         .count = 6,
+                         .sum = 1,
+                         .min = 0.005,
+                         .max = 0.01,
+                         .resolution = 0.001};
     CLEANUP(hdr_fini) struct hdr h = {0};
     assert_int_equal(hdr_merge_wire(&h, &w), 0);
     assert_int_equal(h.counters[5 - h.first], 1);

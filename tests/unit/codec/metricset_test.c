@@ -189,8 +189,8 @@ static void test_order_of_fields(void **state)
     buf_init(&series, 1000);
     buf_init(&metric, 1000);
     buf_init(&set, 1000);
-    static const uint8_t samples[] = {0x12, 15, 0x0a, 13, 0x11, 0, 0, 0, 0, 0, 0, 0x14,
-                                      0x40, 0x0a, 2,    0x08, 30};
+    static const uint8_t samples[] = {0x12, 15, 0x0a, 13,   0x11, 0, 0,    0, 0,
+                                      0,    0,  0x14, 0x40, 0x0a, 2, 0x08, 30};
     static const uint8_t label[] = {0x0a, 6, 0x12, 1, 'v', 0x0a, 1, 'k'};
     buf_append(&series, samples, sizeof samples);
     buf_append(&series, label, sizeof label);

@@ -38,10 +38,8 @@ void fixture_open(struct fixture *f)
     assert_non_null(mkdtemp(f->dir));
     f->store = NULL;
     fixture_reopen(f);
-    struct store_new_run n = {.name = STR("a test"),
-                              .max_vus = -1,
-                              .estimated_duration = -1,
-                              .now_ns = clock_wall_ns()};
+    struct store_new_run n = {
+        .name = STR("a test"), .max_vus = -1, .estimated_duration = -1, .now_ns = clock_wall_ns()};
     assert_int_equal(store_create_run(f->store, &n, &f->run_id), 0);
 }
 

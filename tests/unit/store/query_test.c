@@ -88,9 +88,9 @@ static void test_aggregates(void **state)
         {"increase", "c{status=~\"(2|3)\\d\\d\"}", 7},
         {"increase", "c{status=~\"5..\",method='POST'}", 700},
         {"increase", "c{status!~\"2.*\"}", 700},
-        {"increase", "c{status=~\"0\"}", NAN},    /* the whole value has to match */
-        {"increase", "c{nolabel=\"\"}", 707},     /* what isn't there is empty */
-        {"increase", "c{group=\"\"}", 707},       /* an empty one isn't there */
+        {"increase", "c{status=~\"0\"}", NAN}, /* the whole value has to match */
+        {"increase", "c{nolabel=\"\"}", 707},  /* what isn't there is empty */
+        {"increase", "c{group=\"\"}", 707},    /* an empty one isn't there */
         {"increase", "c{nolabel=\"x\"}", NAN},
         {"sum(increase by (status))", "c", 707},
         {"max(increase by (status))", "c", 700},
@@ -346,8 +346,8 @@ static void test_quantile_over_all(void **state)
     for (size_t i = 0; i < ARRAY_LEN(qs); i++) {
         char text[64];
         double rank = qs[i] * (double)(n - 1);
-        double exact = all[(size_t)rank] +
-                       (all[(size_t)rank + 1] - all[(size_t)rank]) * (rank - floor(rank));
+        double exact =
+            all[(size_t)rank] + (all[(size_t)rank + 1] - all[(size_t)rank]) * (rank - floor(rank));
         snprintf(text, sizeof text, "histogram_quantile(%g)", qs[i]);
         double merged = ask(&f, text, "t");
         double by_series = ask(&f, text, "t{all=\"yes\"}");
