@@ -25,13 +25,13 @@ struct event_stream {
     int64_t sent_ns;         /* when anything went out */
 };
 
-void events_init(struct events *e)
+void server_events_init(struct events *e)
 {
     *e = (struct events){0};
     pthread_mutex_init(&e->lock, NULL);
 }
 
-void events_fini(struct events *e)
+void server_events_fini(struct events *e)
 {
     CHECK(!e->streams);
     pthread_mutex_destroy(&e->lock);

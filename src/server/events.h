@@ -25,8 +25,8 @@ struct events {
     bool closing;
 };
 
-void events_init(struct events *e);
-void events_fini(struct events *e);
+void server_events_init(struct events *e);
+void server_events_fini(struct events *e);
 
 /* A response that streams the events of a run (0: of all), beginning with `first`.  E_LIMIT when
  * there are too many, -ENOMEM. */

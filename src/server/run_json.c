@@ -21,13 +21,13 @@ void json_str(struct buf *out, const char *name, struct str value)
         buf_z(out, "null");
 }
 
-void json_int(struct buf *out, const char *name, int64_t value)
+void run_json_int(struct buf *out, const char *name, int64_t value)
 {
     json_key(out, name);
     buf_printf(out, "%lld", (long long)value);
 }
 
-void json_bool(struct buf *out, const char *name, bool value)
+void run_json_bool(struct buf *out, const char *name, bool value)
 {
     json_key(out, name);
     buf_z(out, value ? "true" : "false");
@@ -146,7 +146,7 @@ static void put_state(struct buf *out, const struct store_state *state)
     buf_byte(out, '{');
     json_str(out, "by_user", state->by_user);
     json_str(out, "message", state->message);
-    json_int(out, "code", state->code);
+    run_json_int(out, "code", state->code);
     buf_z(out, "}}");
 }
 
@@ -204,7 +204,7 @@ static int64_t execution_seconds(const struct store_run *run)
 static void put_known(struct buf *out, const char *name, int64_t value)
 {
     if (value >= 0)
-        json_int(out, name, value);
+        run_json_int(out, name, value);
     else
         json_null(out, name);
 }
@@ -212,9 +212,9 @@ static void put_known(struct buf *out, const char *name, int64_t value)
 void run_json_put(struct buf *out, const struct store_run *run)
 {
     buf_byte(out, '{');
-    json_int(out, "id", run->id);
-    json_int(out, "test_id", run->test_id);
-    json_int(out, "project_id", run->project_id);
+    run_json_int(out, "id", run->id);
+    run_json_int(out, "test_id", run->test_id);
+    run_json_int(out, "project_id", run->project_id);
     json_str(out, "started_by", run->started_by);
     json_time(out, "created", run->created_ns);
     json_time(out, "ended", run->ended_ns);
@@ -234,16 +234,16 @@ void run_json_put(struct buf *out, const struct store_run *run)
     put_known(out, "max_vus", run->max_vus);
     json_null(out, "max_browser_vus");
     put_known(out, "estimated_duration", run->estimated_duration);
-    json_int(out, "execution_duration", execution_seconds(run));
-    json_bool(out, "is_starred", false);
+    run_json_int(out, "execution_duration", execution_seconds(run));
+    run_json_bool(out, "is_starred", false);
     buf_byte(out, '}');
 }
 
 void test_json_put(struct buf *out, const struct store_test *test)
 {
     buf_byte(out, '{');
-    json_int(out, "id", test->id);
-    json_int(out, "project_id", test->project_id);
+    run_json_int(out, "id", test->id);
+    run_json_int(out, "project_id", test->project_id);
     json_str(out, "name", test->name);
     json_null(out, "baseline_test_run_id");
     json_null(out, "k6_version");
@@ -255,9 +255,9 @@ void test_json_put(struct buf *out, const struct store_test *test)
 void project_json_put(struct buf *out, const struct store_project *project)
 {
     buf_byte(out, '{');
-    json_int(out, "id", project->id);
+    run_json_int(out, "id", project->id);
     json_str(out, "name", project->name);
-    json_bool(out, "is_default", project->is_default);
+    run_json_bool(out, "is_default", project->is_default);
     json_null(out, "grafana_folder_uid");
     json_time(out, "created", project->created_ns);
     json_time(out, "updated", project->updated_ns);

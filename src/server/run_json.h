@@ -24,8 +24,8 @@ const char *run_state_text(int code);
 /* A member with its name and a comma in front unless it is the first of its object. */
 void json_key(struct buf *out, const char *name);
 void json_str(struct buf *out, const char *name, struct str value); /* NULL ptr: null */
-void json_int(struct buf *out, const char *name, int64_t value);
-void json_bool(struct buf *out, const char *name, bool value);
+void run_json_int(struct buf *out, const char *name, int64_t value);
+void run_json_bool(struct buf *out, const char *name, bool value);
 void json_null(struct buf *out, const char *name);
 void json_time(struct buf *out, const char *name, int64_t wall_ns); /* 0: null */
 

@@ -280,7 +280,7 @@ int server_start(const struct server_config *config, struct server **ret)
     pthread_cond_init(&s->tick_wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&s->tick_lock, NULL);
-    events_init(&s->events);
+    server_events_init(&s->events);
     pthread_mutex_init(&s->life.lock, NULL);
     int rc = start_all(s, config);
     if (rc < 0) {
@@ -301,7 +301,7 @@ void server_stop(struct server *s)
         MHD_stop_daemon(s->daemon);
     if (s->listen_fd >= 0)
         close(s->listen_fd);
-    events_fini(&s->events);
+    server_events_fini(&s->events);
     life_fini(s);
     auth_fini(&s->auth);
     store_close(s->store);

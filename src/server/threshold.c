@@ -91,9 +91,9 @@ static const char *query_of(struct arena *a, enum metricset_type type, struct st
     return NULL;
 }
 
-int threshold_value(struct store *s, int64_t run_id, const struct store_threshold *t,
-                    const struct query_metric *metrics, size_t metrics_len, struct arena *a,
-                    double *ret)
+int server_threshold_value(struct store *s, int64_t run_id, const struct store_threshold *t,
+                           const struct query_metric *metrics, size_t metrics_len, struct arena *a,
+                           double *ret)
 {
     struct str selector;
     struct str name = threshold_split(t->metric, &selector);

@@ -15,7 +15,7 @@
 struct str threshold_split(struct str metric, struct str *ret_selector);
 
 /* NaN when there is nothing to say: no data yet, or an expression that this server doesn't know. */
-NODISCARD int threshold_value(struct store *s, int64_t run_id, const struct store_threshold *t,
+NODISCARD int server_threshold_value(struct store *s, int64_t run_id, const struct store_threshold *t,
                               const struct query_metric *metrics, size_t metrics_len,
                               struct arena *a, double *ret);
 

@@ -424,7 +424,7 @@ int v1_validate_token(struct request *r)
         auth_failed(&r->server->auth, peer);
     struct buf *out = &r->reply.body;
     buf_byte(out, '{');
-    json_bool(out, "is_valid", valid);
+    run_json_bool(out, "is_valid", valid);
     json_str(out, "message", valid ? STR("") : STR("the token is not valid here"));
     buf_byte(out, '}');
     return reply_json(r, 200);

@@ -65,11 +65,11 @@ int v5_metrics(struct request *r)
     buf_z(out, "{\"value\":[");
     for (size_t i = 0; i < len; i++) {
         buf_z(out, i > 0 ? ",{" : "{");
-        json_int(out, "id", list[i].id);
+        run_json_int(out, "id", list[i].id);
         json_str(out, "name", list[i].name);
         json_str(out, "type", str_of(type_names[list[i].type]));
         json_str(out, "origin", is_builtin(list[i].name) ? STR("builtin") : STR("script"));
-        json_int(out, "test_run_id", run.id);
+        run_json_int(out, "test_run_id", run.id);
         buf_byte(out, '}');
     }
     buf_z(out, "]}");
@@ -369,8 +369,8 @@ int v5_thresholds(struct request *r)
         struct str selector;
         struct str name = threshold_split(list[i].metric, &selector);
         double value = NAN;
-        rc = threshold_value(r->server->store, run.id, &list[i], metrics, metrics_len, &r->arena,
-                             &value);
+        rc = server_threshold_value(r->server->store, run.id, &list[i], metrics, metrics_len,
+                                    &r->arena, &value);
         if (rc < 0)
             return rc;
         buf_z(out, i > 0 ? ",{" : "{");

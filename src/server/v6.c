@@ -14,8 +14,8 @@ enum { STACK_ID = 1 };
 int v6_auth(struct request *r)
 {
     buf_byte(&r->reply.body, '{');
-    json_int(&r->reply.body, "stack_id", STACK_ID);
-    json_int(&r->reply.body, "default_project_id", store_default_project(r->server->store));
+    run_json_int(&r->reply.body, "stack_id", STACK_ID);
+    run_json_int(&r->reply.body, "default_project_id", store_default_project(r->server->store));
     buf_byte(&r->reply.body, '}');
     return reply_json(r, 200);
 }
@@ -106,7 +106,7 @@ static int finish_list(struct request *r, const struct store_page *page, size_t 
     struct buf *out = &r->reply.body;
     buf_byte(out, ']');
     if (wants_count(r))
-        json_int(out, "@count", total);
+        run_json_int(out, "@count", total);
     if (len > 0 && page->skip + (int64_t)len < total)
         put_next_link(r, page->skip + (int64_t)len);
     buf_byte(out, '}');
