@@ -59,7 +59,7 @@ int dial_cidr_parse(struct str text, struct dial_cidr *ret)
 {
     struct str rest, number = str_cut(text, '/', &rest);
     struct net_ip ip;
-    int64_t bits;
+    int64_t bits = 0;
     bool ok = rest.ptr != NULL && net_ip_parse(number, &ip) && str_to_i64(rest, &bits) == 0;
     bool v4 = ok && str_find(number, ':') < 0;
     if (!ok || bits < 0 || bits > (v4 ? 32 : 128) || text.len >= sizeof ret->text)

@@ -24,7 +24,7 @@ struct tls_context {
 
 /* One handshake; found from the SSL by its application data while it lasts. */
 struct handshake {
-    const char *host; /* without a final dot */
+    char *host; /* without a final dot */
     bool is_ip;
     enum dial_failure failure; /* of the certificate check; DIAL_OK: none yet */
     char message[512];
@@ -212,7 +212,7 @@ static int load_directory(X509_STORE *store, const char *path)
 {
     DIR *d = opendir(path);
     if (d == NULL)
-        return err_set_errno(E_CONFIG, "certificates of %s: %s", path, strerror(errno));
+        return err_set(E_CONFIG, "certificates of %s: %s", path, strerror(errno));
     for (struct dirent *e; (e = readdir(d)) != NULL;) {
         char file[4096 - 512];
         int n = snprintf(file, sizeof file, "%s/%s", path, e->d_name);
