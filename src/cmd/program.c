@@ -6,6 +6,8 @@
 
 static const char *name = "spate";
 
+void (*program_exit)(int code);
+
 void program_init(const char *argv0)
 {
     const char *slash = argv0 != NULL ? strrchr(argv0, '/') : NULL;

@@ -8,4 +8,7 @@
  */
 void program_init(const char *argv0);
 
+/* Ends the process at once, without cleaning up; main.c's, as only it may exit. */
+extern void (*program_exit)(int code);
+
 #endif

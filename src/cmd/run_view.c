@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd/log_sink.h"
+#include "cmd/program.h"
 #include "cmd/screen.h"
 #include "codec/duration.h"
 #include "load/scenario.h"
@@ -271,7 +272,7 @@ static void on_killed(void *arg, int exit_code)
 {
     (void)arg;
     screen_block(STR_EMPTY);
-    _exit(exit_code);
+    program_exit(exit_code);
 }
 
 void run_view_init(struct run_view *v, bool quiet, bool color)

@@ -185,16 +185,37 @@ int json_stages(struct arena *a, yyjson_val *v, struct opt_stages *ret)
     return 0;
 }
 
+/* yyjson writes into memory of ours. */
+static void *alc_alloc(void *ctx, size_t size)
+{
+    (void)ctx;
+    return mem_alloc(size);
+}
+
+static void *alc_realloc(void *ctx, void *p, size_t old_size, size_t size)
+{
+    (void)ctx;
+    (void)old_size;
+    return mem_realloc(p, size);
+}
+
+static void alc_free(void *ctx, void *p)
+{
+    (void)ctx;
+    mem_free(p);
+}
+
 int json_raw(struct arena *a, yyjson_val *v, const char **ret)
 {
+    static const yyjson_alc alc = {alc_alloc, alc_realloc, alc_free, NULL};
     if (yyjson_is_null(v))
         return 0;
     size_t len;
-    char *text = yyjson_val_write(v, 0, &len);
+    char *text = yyjson_val_write_opts(v, 0, &alc, &len, NULL);
     if (text == NULL)
         return -ENOMEM;
     char *copy = arena_dup(a, str_new(text, len));
-    free(text); /* yyjson's own allocator */
+    mem_free(text);
     if (copy == NULL)
         return -ENOMEM;
     *ret = copy;
