@@ -415,11 +415,63 @@ static enum method method_of(const char *name)
     return METHOD_OTHER;
 }
 
+/*
+ * The library makes a request known by its line, but tells its end only when the headers were
+ * whole; so the connection remembers it, and frees what its end has left.
+ */
+struct connection {
+    struct request *request; /* the one begun last; NULL: ended */
+};
+
+static struct connection *connection_of(struct MHD_Connection *conn)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+static void request_free(struct request *r)
+{
+    if (!r)
+        return;
+    struct server *s = r->server;
+    if (r->reply.made)
+        MHD_destroy_response(r->reply.made);
+    buf_fini(&r->body);
+    buf_fini(&r->reply.body);
+    arena_fini(&r->arena);
+    if (r->started) {
+        pthread_mutex_lock(&s->tick_lock);
+        if (--s->active == 0)
+            pthread_cond_signal(&s->all_ended);
+        pthread_mutex_unlock(&s->tick_lock);
+    }
+    mem_free(r);
+}
+
+void http_connection(void *arg, struct MHD_Connection *conn, void **context,
+                     enum MHD_ConnectionNotificationCode what)
+{
+    (void)arg;
+    (void)conn;
+    if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+        *context = mem_calloc(1, sizeof(struct connection));
+    } else if (*context) {
+        struct connection *c = *context;
+        request_free(c->request);
+        mem_free(c);
+        *context = NULL;
+    }
+}
+
 void *http_begin(void *arg, const char *uri, struct MHD_Connection *conn)
 {
-    struct request *r = mem_calloc(1, sizeof *r);
+    struct connection *c = connection_of(conn);
+    struct request *r = c ? mem_calloc(1, sizeof *r) : NULL;
     if (!r)
         return NULL;
+    request_free(c->request);
+    c->request = r;
     r->server = arg;
     r->conn = conn;
     arena_init(&r->arena, SERVER_REQUEST_BYTES);
@@ -452,6 +504,9 @@ enum MHD_Result http_handle(void *arg, struct MHD_Connection *conn, const char *
         return MHD_NO;
     if (!r->started) {
         r->started = true;
+        pthread_mutex_lock(&r->server->tick_lock);
+        r->server->active++;
+        pthread_mutex_unlock(&r->server->tick_lock);
         r->method = method_of(method);
         r->head = strcmp(method, "HEAD") == 0;
         err_clear();
@@ -487,15 +542,12 @@ void http_end(void *arg, struct MHD_Connection *conn, void **state,
 {
     struct request *r = *state;
     (void)arg;
-    (void)conn;
     (void)why;
     if (!r)
         return;
-    if (r->reply.made)
-        MHD_destroy_response(r->reply.made);
-    buf_fini(&r->body);
-    buf_fini(&r->reply.body);
-    arena_fini(&r->arena);
-    mem_free(r);
+    struct connection *c = connection_of(conn);
+    if (c && c->request == r)
+        c->request = NULL;
+    request_free(r);
     *state = NULL;
 }

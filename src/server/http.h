@@ -11,6 +11,8 @@
 
 struct request;
 
+void http_connection(void *arg, struct MHD_Connection *conn, void **context,
+                     enum MHD_ConnectionNotificationCode what);
 void *http_begin(void *arg, const char *uri, struct MHD_Connection *conn);
 enum MHD_Result http_handle(void *arg, struct MHD_Connection *conn, const char *url,
                             const char *method, const char *version, const char *data,

@@ -32,7 +32,9 @@ struct server {
     bool ticking; /* the ticker has been started */
     pthread_mutex_t tick_lock;
     pthread_cond_t tick_wake;
-    bool stopping; /* of tick_lock */
+    bool stopping;            /* of tick_lock */
+    int active;               /* requests begun and not ended; of tick_lock */
+    pthread_cond_t all_ended; /* active has become 0 */
 };
 
 enum method { METHOD_GET, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHOD_OTHER };
