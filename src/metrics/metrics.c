@@ -432,7 +432,7 @@ static int name_add(struct metrics *m, struct metrics_names *t, struct str key,
                     const struct metrics_name *name)
 {
     int rc = mem_grow(&t->names, &t->cap, t->len + 1, t->max, sizeof *t->names);
-    struct metrics_name copy;
+    struct metrics_name copy = {0};
     if (rc == 0)
         rc = strpool_get(&m->pool, name->scenario, &copy.scenario);
     if (rc == 0)

@@ -44,12 +44,23 @@ void numfmt_js(struct buf *out, double v)
             break;
     }
     char *e = strchr(text, 'e');
-    int exponent = (int)strtol(e + 1, NULL, 10); /* our own text */
+    int exponent = 0; /* behind "e+" or "e-" */
+    for (const char *c = e + 2; *c; c++)
+        exponent = exponent * 10 + (*c - '0');
+    if (e[1] == '-')
+        exponent = -exponent;
+    int decimals = digits - 1 - exponent;
+    if (exponent < 21 && exponent >= -6 && decimals > 0) {
+        buf_printf(out, "%.*f", decimals, v);
+        return;
+    }
     if (exponent < 21 && exponent >= -6) {
-        int decimals = digits - 1 - exponent;
-        char plain[64];
-        (void)snprintf(plain, sizeof plain, "%.*f", decimals > 0 ? decimals : 0, v);
-        buf_z(out, plain);
+        /* An integer: its digits, then zeros, though the double may be a little off them. */
+        for (const char *c = text; c < e; c++) {
+            if (*c != '.')
+                buf_byte(out, (uint8_t)*c);
+        }
+        buf_fill(out, '0', (size_t)-decimals);
         return;
     }
     *e = '\0';
@@ -67,7 +78,7 @@ static void to_fixed(char out[static FIXED_MAX], double v, int decimals)
     const char *digits = strchr(out, '.') + 1 + decimals;
     bool tie = *digits == '5' && strspn(digits + 1, "0") == strlen(digits + 1);
     if (tie)
-        v = v > 0 ? nextafter(v, INFINITY) : nextafter(v, -INFINITY);
+        v = nextafter(v, v > 0 ? HUGE_VAL : -HUGE_VAL);
     (void)snprintf(out, FIXED_MAX, "%.*f", decimals, v);
 }
 

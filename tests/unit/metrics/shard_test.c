@@ -185,7 +185,7 @@ static void test_metric_made_later(void **state)
     const struct metric *m;
     assert_int_equal(registry_add(registry, STR("late"), METRIC_COUNTER, METRIC_DEFAULT, &m), 0);
     shard_add(s, m, tags(s, "a", ""), 3, 1);
-    shard_add(s, m, tags(s, "a", ""), NAN, 1);
+    shard_add(s, m, tags(s, "a", ""), (double)NAN, 1);
     assert_int_equal(shard_merge_into(s, before), 0);
     assert_null(snapshot_metric(before, m));
     struct snapshot *after = snapshot_of(s, NULL);
