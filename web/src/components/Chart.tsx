@@ -126,7 +126,8 @@ export function Chart(props: ChartProps) {
       {
         width: Math.max(el.clientWidth, 50),
         height,
-        padding: [10, 8, 0, 0],
+        // At the right half a label of the time axis may stand over.
+        padding: [10, 22, 0, 0],
         legend: { show: false },
         scales: {
           x: { time: true, range: () => [live.current.range[0], live.current.range[1]] },

@@ -23,13 +23,14 @@ function Row({ threshold: t }: { threshold: Threshold }) {
 
 export function Thresholds({ runId, ended, onData }: { runId: number; ended: boolean; onData: (fn: () => void) => () => void }) {
   const { data, error } = useLiveQuery(String(runId), ended, onData, 2500, (_last: Threshold[] | null, signal) => getThresholds(runId, signal));
+  const passed = data?.filter((t) => t.result === "passed").length ?? 0;
   const failed = data?.filter((t) => t.result === "failed").length ?? 0;
   return (
     <section aria-labelledby="thresholds-h" data-section="thresholds">
       <div className="section-head">
         <h2 id="thresholds-h">Thresholds</h2>
         {data !== null && data.length > 0 && (
-          <span className={failed > 0 ? "is-bad" : "dim"}>{failed > 0 ? `${failed} of ${data.length} crossed` : `${data.length} of ${data.length} held`}</span>
+          <span className={failed > 0 ? "is-bad" : "dim"}>{failed > 0 ? `${failed} of ${data.length} crossed` : passed > 0 ? `${passed} of ${data.length} held` : ended ? "" : "decided as the run goes on"}</span>
         )}
       </div>
       <div className="panel block">
