@@ -37,7 +37,7 @@ int dialer_new(const struct dial_rules *rules, struct dns_cache *cache, struct d
         return err_set(-ENOMEM, "dialer");
     d->rules = rules;
     d->cache = cache;
-    int rc = tls_context_new(rules, &d->tls);
+    int rc = tls_context_new(rules, dns_cache_roots(cache), &d->tls);
     if (rc < 0) {
         mem_free(d);
         return rc;

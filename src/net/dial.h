@@ -80,13 +80,14 @@ struct dial_result {
 };
 
 struct dialer;    /* one per worker: TLS context, session settings, resolver handle */
-struct dns_cache; /* one per run, thread-safe */
+struct dns_cache; /* one per run, thread-safe; also keeps the certificates that TLS trusts */
 
 NODISCARD int dns_cache_new(struct dns_cache **ret);
 void dns_cache_free(struct dns_cache *c);
 
-/* `rules` and `cache` outlive the dialer.  Reads SSL_CERT_FILE / SSL_CERT_DIR; E_CONFIG with a
- * message when they can't be loaded. */
+/* `rules` and `cache` outlive the dialer.  E_CONFIG with a message when SSL_CERT_FILE or
+ * SSL_CERT_DIR name what can't be read; they are parsed, once a run, for the first connection with
+ * TLS. */
 NODISCARD int dialer_new(const struct dial_rules *rules, struct dns_cache *cache,
                          struct dialer **ret);
 void dialer_free(struct dialer *d);

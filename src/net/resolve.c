@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "net/roots.h"
 #include "rt/co.h"
 #include "rt/offload.h"
 
@@ -47,6 +48,7 @@ struct dns_cache {
     struct map entries; /* name → struct entry, lower case */
     uint64_t random;
     resolve_lookup_fn *lookup;
+    struct roots *roots;
 };
 
 /* What the coroutine that looks up needs; its own. */
@@ -86,6 +88,11 @@ int dns_cache_new(struct dns_cache **ret)
     struct dns_cache *c = mem_calloc(1, sizeof *c);
     if (c == NULL)
         return err_set(-ENOMEM, "DNS cache");
+    int rc = roots_new(&c->roots);
+    if (rc < 0) {
+        mem_free(c);
+        return rc;
+    }
     if (getrandom(&c->random, sizeof c->random, GRND_NONBLOCK) < 0)
         c->random = (uint64_t)clock_mono_ns();
     c->random |= 1;
@@ -106,8 +113,14 @@ void dns_cache_free(struct dns_cache *c)
         mem_free(e);
     }
     map_fini(&c->entries);
+    roots_free(c->roots);
     pthread_mutex_destroy(&c->lock);
     mem_free(c);
+}
+
+struct roots *dns_cache_roots(struct dns_cache *c)
+{
+    return c->roots;
 }
 
 void dns_cache_set_lookup(struct dns_cache *c, resolve_lookup_fn *fn)

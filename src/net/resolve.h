@@ -17,6 +17,9 @@
 typedef int resolve_lookup_fn(const char *host, struct net_ip *ips, int max);
 void dns_cache_set_lookup(struct dns_cache *c, resolve_lookup_fn *fn);
 
+/* What the cache keeps beside names. */
+struct roots *dns_cache_roots(struct dns_cache *c);
+
 /*
  * `host` as an address by policy and selection of the rules.  Literals and "localhost" don't wait.
  * 0; E_NOT_FOUND: no such host, or none that the policy allows; E_DNS, -ETIMEDOUT, -ECANCELED,

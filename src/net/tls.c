@@ -3,23 +3,24 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "net/roots.h"
 #include "net/rules.h"
 #include "net/stream_int.h"
 #include "rt/co.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 struct tls_context {
     SSL_CTX *ctx;
     BIO_METHOD *bio;
+    struct roots *roots; /* not ours */
     bool insecure;
+    bool has_roots; /* ctx has them */
 };
 
 /* One handshake; found from the SSL by its application data while it lasts. */
@@ -198,62 +199,6 @@ static int on_verify(int ok, X509_STORE_CTX *store)
 
 /* --- context --- */
 
-static int load_file(X509_STORE *store, const char *path)
-{
-    if (X509_STORE_load_file(store, path) == 1)
-        return 0;
-    unsigned long e = take_error();
-    const char *why = ERR_reason_error_string(e);
-    return err_set(E_CONFIG, "certificates of %s: %s", path, why != NULL ? why : "can't be read");
-}
-
-/* Every file, named by hash or not; what isn't a certificate is passed over. */
-static int load_directory(X509_STORE *store, const char *path)
-{
-    DIR *d = opendir(path);
-    if (d == NULL)
-        return err_set(E_CONFIG, "certificates of %s: %s", path, strerror(errno));
-    for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        char file[4096 - 512];
-        int n = snprintf(file, sizeof file, "%s/%s", path, e->d_name);
-        if (e->d_name[0] != '.' && n > 0 && (size_t)n < sizeof file)
-            (void)X509_STORE_load_file(store, file);
-    }
-    ERR_clear_error();
-    closedir(d);
-    return 0;
-}
-
-static int load_roots(SSL_CTX *ctx)
-{
-    X509_STORE *store = SSL_CTX_get_cert_store(ctx);
-    const char *file = getenv("SSL_CERT_FILE"), *dirs = getenv("SSL_CERT_DIR");
-    bool has_file = file != NULL && file[0] != '\0', has_dirs = dirs != NULL && dirs[0] != '\0';
-    if (has_file) {
-        int rc = load_file(store, file);
-        if (rc < 0)
-            return rc;
-    }
-    if (!has_dirs) {
-        if (!has_file)
-            (void)X509_STORE_set_default_paths(store);
-        else
-            (void)X509_STORE_load_path(store, X509_get_default_cert_dir());
-        ERR_clear_error();
-        return 0;
-    }
-    for (struct str rest = str_of(dirs); rest.len > 0;) {
-        struct str dir = str_cut(rest, ':', &rest);
-        CLEANUP(mem_freep) char *z = str_dup(dir);
-        if (z == NULL)
-            return err_set(-ENOMEM, "certificates");
-        int rc = dir.len > 0 ? load_directory(store, z) : 0;
-        if (rc < 0)
-            return rc;
-    }
-    return 0;
-}
-
 static int version_of(const char *name, int fallback)
 {
     static const struct {
@@ -313,15 +258,16 @@ static int set_context(struct tls_context *t, const struct dial_rules *rules)
         return 0;
     }
     SSL_CTX_set_verify(t->ctx, SSL_VERIFY_PEER, on_verify);
-    return load_roots(t->ctx);
+    return roots_check();
 }
 
-int tls_context_new(const struct dial_rules *rules, struct tls_context **ret)
+int tls_context_new(const struct dial_rules *rules, struct roots *roots, struct tls_context **ret)
 {
     struct tls_context *t = mem_calloc(1, sizeof *t);
     if (t == NULL)
         return err_set(-ENOMEM, "TLS");
     t->insecure = rules->insecure_skip_tls_verify;
+    t->roots = roots;
     t->ctx = SSL_CTX_new(TLS_client_method());
     t->bio = bio_method_new();
     int rc = t->ctx == NULL || t->bio == NULL ? err_set(-ENOMEM, "TLS") : set_context(t, rules);
@@ -529,6 +475,19 @@ static int shake_hands(struct stream *s, const struct handshake *h, int64_t dead
     }
 }
 
+static int need_roots(struct tls_context *t)
+{
+    if (t->insecure || t->has_roots)
+        return 0;
+    X509_STORE *store = NULL;
+    int rc = roots_get(t->roots, &store);
+    if (rc == 0 && !t->has_roots) {
+        SSL_CTX_set1_cert_store(t->ctx, store);
+        t->has_roots = true;
+    }
+    return rc;
+}
+
 static int prepare(struct tls_context *t, struct stream *s, struct handshake *h)
 {
     SSL *ssl = SSL_new(t->ctx);
@@ -569,7 +528,9 @@ int tls_connect(struct tls_context *t, struct stream *s, struct str host, int64_
         return err_set(E_TLS, "tls: host name too long");
     memcpy(name, host.ptr, host.len);
     name[host.len] = '\0';
-    int rc = prepare(t, s, &h);
+    int rc = need_roots(t);
+    if (rc == 0)
+        rc = prepare(t, s, &h);
     if (rc == 0)
         rc = shake_hands(s, &h, deadline_ns, ret_failure);
     if (s->ssl != NULL)

@@ -10,10 +10,13 @@
 #include "net/dial.h"
 #include "net/stream.h"
 
+struct roots;
 struct tls_context;
 
-/* `rules` outlive it.  E_CONFIG with a message when certificates or versions can't be had. */
-NODISCARD int tls_context_new(const struct dial_rules *rules, struct tls_context **ret);
+/* `rules` and `roots` outlive it.  E_CONFIG with a message when certificates or versions can't be
+ * had. */
+NODISCARD int tls_context_new(const struct dial_rules *rules, struct roots *roots,
+                              struct tls_context **ret);
 void tls_context_free(struct tls_context *t);
 
 /* The handshake; `host` is the name for SNI and for the certificate.  On success the stream speaks
