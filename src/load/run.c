@@ -130,7 +130,7 @@ static void show(struct run *r, void (*fn)(void *arg, const struct run_status *s
 
 /* ---- workers ------------------------------------------------------------------------------- */
 
-static uint32_t count_workers(const struct run *r)
+uint32_t run_count_workers(const struct run *r)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     uint32_t n = r->req->workers != 0 ? r->req->workers : cores > 0 ? (uint32_t)cores : 1;
@@ -159,7 +159,7 @@ static void init_shared(struct run *r)
 
 static int make_workers(struct run *r)
 {
-    uint32_t n = count_workers(r);
+    uint32_t n = run_count_workers(r);
     r->shared = mem_calloc(r->plan.scenarios_len + 1, sizeof *r->shared);
     r->scenario_status =
         arena_calloc(&r->arena, r->plan.scenarios_len + 1, sizeof *r->scenario_status);
@@ -386,11 +386,12 @@ static int run_prepare(struct run *r)
     int rc = run_load(r);
     r->interruptible = false;
     co_cancel_clear();
-    if (rc == 0)
-        rc = make_workers(r);
+    /* Who wants what comes before the shards, which look at it when they are made. */
     if (rc == 0 && r->req->summary_mode == SUMMARY_FULL)
         metrics_want_sections(r->metrics);
-    return rc == 0 && r->end == RUN_GOES_ON ? run_outputs_start(r) : rc;
+    if (rc == 0 && r->end == RUN_GOES_ON)
+        rc = run_outputs_start(r);
+    return rc == 0 ? make_workers(r) : rc;
 }
 
 static void run_main(void *arg)

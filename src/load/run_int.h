@@ -201,6 +201,8 @@ YIELDS NODISCARD int run_setup(struct run *r);
 YIELDS NODISCARD int run_teardown(struct run *r);
 YIELDS NODISCARD int run_summary(struct run *r, const struct snapshot *s);
 
+uint32_t run_count_workers(const struct run *r); /* threads that will run iterations */
+
 /* run_outputs.c */
 YIELDS NODISCARD int run_outputs_start(struct run *r);
 YIELDS void run_outputs_stop(struct run *r, const struct output_result *result);

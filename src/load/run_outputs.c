@@ -45,7 +45,7 @@ static int fill_info(struct run *r)
         .env = r->req->cli_env,
         .env_len = r->req->cli_env_len,
         .metrics = r->metrics,
-        .workers = r->workers_len + 1, /* the main thread's shard is the last */
+        .workers = run_count_workers(r) + 1, /* the main thread's shard is the last */
         .wall_offset_ns = r->wall_offset_ns,
         .stop_run = stop_run,
         .stop_run_arg = r,
