@@ -115,24 +115,18 @@ static bool is_interim(int status)
     return status >= 100 && status < 200 && status != 101;
 }
 
-/* Only remembers that a header may be there: who wants its value looks into the head later. */
+/* Only remembers that a header may be there: who wants its value looks into the head later.  A name
+ * that came in pieces is seen in pieces: feed_head() takes care of those. */
 static int on_header_field(llhttp_t *p, const char *at, size_t len)
 {
     struct http1_reader *r = p->data;
-    (void)at;
-    switch (len) {
-    case 8: /* Location */
-        r->may_have_location = true;
-        break;
-    case 10: /* Set-Cookie */
+    char first = (char)(at[0] | 0x20);
+    if (len == 10 && first == 's') /* Set-Cookie */
         r->may_have_cookies = true;
-        break;
-    case 16: /* Content-Encoding */
+    else if (len == 8 && first == 'l') /* Location */
+        r->may_have_location = true;
+    else if (len == 16 && first == 'c') /* Content-Encoding */
         r->may_have_encoding = true;
-        break;
-    default:
-        break;
-    }
     return 0;
 }
 
@@ -413,6 +407,7 @@ static int feed_head(struct http1_reader *r, const void *p, size_t n)
             return err_set(-ENOMEM, "response head");
         r->head_cap = n + 1;
     } else {
+        r->may_have_cookies = r->may_have_location = r->may_have_encoding = true;
         int rc = mem_grow(&r->head, &r->head_cap, from + n + 1, 4 * (size_t)HTTP_HEAD_MAX, 1);
         if (rc < 0)
             return err_set(rc, "response head");

@@ -1108,20 +1108,6 @@ static JSValue http_cookie_jar(JSContext *ctx, JSValueConst this_val, int argc, 
     return s->jar ? http_jar_object(ctx, s->jar) : JS_ThrowOutOfMemory(ctx);
 }
 
-static JSValue http_new_cookie_jar(JSContext *ctx, JSValueConst this_val, int argc,
-                                   JSValueConst *argv)
-{
-    (void)this_val;
-    (void)argc;
-    (void)argv;
-    struct jar_ref *r = jar_ref_new();
-    if (!r)
-        return JS_ThrowOutOfMemory(ctx);
-    JSValue v = http_jar_object(ctx, r);
-    jar_ref_unref(r);
-    return v;
-}
-
 /* ---- the module ----------------------------------------------------------------------------- */
 
 static void *http_open(JSContext *ctx)
@@ -1199,14 +1185,15 @@ static int http_fill(JSContext *ctx, JSValueConst object)
     static const JSClassDef expected_def = {.class_name = "ExpectedStatuses",
                                             .finalizer = expected_finalizer};
     if (js_class_register(ctx, &url_class, &url_def) < 0 ||
-        js_class_register(ctx, &expected_class, &expected_def) < 0 || http_jar_register(ctx) < 0 ||
+        js_class_register(ctx, &expected_class, &expected_def) < 0 ||
         http_response_register(ctx) < 0)
         return -1;
     JSClassID plain[] = {url_class, expected_class};
     for (size_t i = 0; i < ARRAY_LEN(plain); i++)
         JS_SetClassProto(ctx, plain[i], JS_GetPrototype(ctx, object));
-    JSValue jar =
-        JS_NewCFunction2(ctx, http_new_cookie_jar, "CookieJar", 0, JS_CFUNC_constructor_or_func, 0);
+    JSValue jar = http_jar_constructor(ctx);
+    if (JS_IsException(jar))
+        return -1;
     return JS_DefinePropertyValueStr(ctx, object, "CookieJar", jar, JS_PROP_C_W_E) < 0 ? -1 : 0;
 }
 

@@ -57,7 +57,7 @@ struct jar_ref {
 struct jar_ref *jar_ref_new(void); /* NULL: out of memory */
 void jar_ref_unref(struct jar_ref *r);
 
-int http_jar_register(JSContext *ctx); /* the class; 0, or -1 with an exception pending */
+JSValue http_jar_constructor(JSContext *ctx);               /* registers the class as well */
 JSValue http_jar_object(JSContext *ctx, struct jar_ref *r); /* takes its own reference */
 struct jar_ref *http_jar_of(JSValueConst v);                /* NULL: isn't one */
 int64_t http_now_s(void);

@@ -207,15 +207,34 @@ static const JSCFunctionListEntry jar_methods[] = {
     JS_CFUNC_DEF("delete", 2, jar_delete),
 };
 
-int http_jar_register(JSContext *ctx)
+static JSValue new_cookie_jar(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+{
+    (void)this_val;
+    (void)argc;
+    (void)argv;
+    struct jar_ref *r = jar_ref_new();
+    if (!r)
+        return JS_ThrowOutOfMemory(ctx);
+    JSValue v = http_jar_object(ctx, r);
+    jar_ref_unref(r);
+    return v;
+}
+
+JSValue http_jar_constructor(JSContext *ctx)
 {
     static const JSClassDef def = {.class_name = "CookieJar", .finalizer = jar_finalizer};
     if (js_class_register(ctx, &jar_class, &def) < 0)
-        return -1;
+        return JS_EXCEPTION;
     JSValue proto = JS_NewObject(ctx);
-    if (JS_IsException(proto))
-        return -1;
+    JSValue constructor =
+        JS_NewCFunction2(ctx, new_cookie_jar, "CookieJar", 0, JS_CFUNC_constructor_or_func, 0);
+    if (JS_IsException(proto) || JS_IsException(constructor)) {
+        JS_FreeValue(ctx, proto);
+        JS_FreeValue(ctx, constructor);
+        return JS_EXCEPTION;
+    }
     JS_SetPropertyFunctionList(ctx, proto, jar_methods, (int)ARRAY_LEN(jar_methods));
+    JS_SetConstructor(ctx, constructor, proto);
     JS_SetClassProto(ctx, jar_class, proto);
-    return 0;
+    return constructor;
 }
