@@ -114,6 +114,8 @@ static struct str unquote(struct str s)
 /* Cuts "name{…}" into its parts.  *ret_inner has a NULL ptr when there are no braces. */
 static int split_key(struct str key, struct str *ret_name, struct str *ret_inner)
 {
+    if (str_find(key, '\0') >= 0)
+        return err_set(E_CONFIG, "parsing metric name failed, metric name with a NUL character");
     ptrdiff_t open = str_find(key, '{'), close = -1;
     for (size_t i = key.len; i > 0 && close < 0; i--) {
         if (key.ptr[i - 1] == '}')
@@ -169,9 +171,9 @@ static size_t count_char(struct str s, char c)
 }
 
 /* Views of submetric.suffix, which therefore must not move. */
-static int parse_tags(struct submetric *s)
+static int parse_tags(struct submetric *s, size_t suffix_len)
 {
-    struct str rest = str_of(s->suffix);
+    struct str rest = str_new(s->suffix, suffix_len);
     s->tags = mem_calloc(count_char(rest, ',') + 1, sizeof *s->tags);
     if (!s->tags)
         return -ENOMEM;
@@ -194,10 +196,11 @@ static int submetric_new(const struct metric *parent, struct str inner, struct s
     if (!s)
         return -ENOMEM;
     s->parent = parent;
-    s->suffix = str_dup(str_trim(inner));
+    inner = str_trim(inner);
+    s->suffix = str_dup(inner);
     size_t size = strlen(parent->name) + inner.len + 3;
     s->name = mem_alloc(size);
-    if (!s->suffix || !s->name || parse_tags(s) < 0) {
+    if (!s->suffix || !s->name || parse_tags(s, inner.len) < 0) {
         submetric_free(s);
         return -ENOMEM;
     }

@@ -2,6 +2,8 @@
  * A tag set knows its series (tagset.series), a series knows which sub-metrics it belongs to and
  * where in the open bucket its values are: a sample costs no look-up once its series exists.
  */
+#include "metrics/shard.h"
+
 #include "metrics/metrics_int.h"
 
 #include "base/clock.h"

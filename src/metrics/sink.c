@@ -1,3 +1,5 @@
+#include "metrics/sink.h"
+
 #include "metrics/sink_int.h"
 
 #include "base/err.h"

@@ -222,10 +222,11 @@ void thresholds_fini(struct thresholds *t)
     *t = (struct thresholds){0};
 }
 
-static struct threshold_group *find_key(struct thresholds *t, struct str key)
+static struct threshold_group *find_group(struct thresholds *t, const struct metric *m,
+                                          const struct submetric *sub)
 {
     for (size_t i = 0; i < t->len; i++) {
-        if (str_eqz(key, t->groups[i].key))
+        if (t->groups[i].metric == m && t->groups[i].sub == sub)
             return &t->groups[i];
     }
     return NULL;
@@ -262,23 +263,31 @@ static int insert_group(struct thresholds *t, const struct threshold_group *g)
     return 0;
 }
 
-int thresholds_key(struct thresholds *t, struct str key)
+/* Keys that name one sub-metric in two ways are one group. */
+static int group_get(struct thresholds *t, struct str key, struct threshold_group **ret)
 {
-    if (find_key(t, key))
-        return 0;
     struct threshold_group g = {0};
     int rc = find_metric(t, key, &g.metric, &g.sub);
     if (rc < 0)
         return rc;
-    g.name = g.sub ? g.sub->name : g.metric->name;
-    g.key = str_dup(key);
-    rc = g.key ? insert_group(t, &g) : -ENOMEM;
-    if (rc < 0) {
-        mem_free(g.key);
-        return rc == -E2BIG ? err_set(E_LIMIT, "more than %d thresholds", THRESHOLDS_MAX)
-                            : err_set(rc, "thresholds");
+    if (!find_group(t, g.metric, g.sub)) {
+        g.name = g.sub ? g.sub->name : g.metric->name;
+        g.key = str_dup(key);
+        rc = g.key ? insert_group(t, &g) : -ENOMEM;
+        if (rc < 0) {
+            mem_free(g.key);
+            return rc == -E2BIG ? err_set(E_LIMIT, "more than %d thresholds", THRESHOLDS_MAX)
+                                : err_set(rc, "thresholds");
+        }
     }
+    *ret = find_group(t, g.metric, g.sub);
     return 0;
+}
+
+int thresholds_key(struct thresholds *t, struct str key)
+{
+    struct threshold_group *g;
+    return group_get(t, key, &g);
 }
 
 /* The aggregations of a metric type, in the order in which messages name them. */
@@ -336,10 +345,10 @@ int thresholds_add(struct thresholds *t, struct str key, struct str source, bool
     int rc = threshold_parse(source, &th.expr);
     if (rc < 0)
         return err_exit(rc, EXIT_INVALID_CONFIG);
-    rc = thresholds_key(t, key);
+    struct threshold_group *g;
+    rc = group_get(t, key, &g);
     if (rc < 0)
         return rc;
-    struct threshold_group *g = find_key(t, key);
     rc = check_fits(key, source, &th.expr, g->metric->type);
     if (rc < 0)
         return rc;

@@ -123,6 +123,9 @@ static void test_submetric_keys(void **state)
         assert_ptr_equal(m, builtin(METRIC_HTTP_REQS));
         assert_string_equal(sub ? sub->name : "", cases[i].name);
     }
+    const struct metric *none;
+    const struct submetric *no_sub;
+    assert_int_equal(metrics_submetric(metrics, STR("http_reqs{a\0:b}"), &none, &no_sub), E_CONFIG);
     /* Spaces and quotes don't make another sub-metric. */
     const struct metric *m;
     const struct submetric *a, *b;

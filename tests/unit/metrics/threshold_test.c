@@ -272,6 +272,7 @@ static void test_keys(void **state)
     (void)state;
     add("http_reqs{ kind: a }", "count>5", false, -1);
     assert_int_equal(thresholds_key(&thresholds, STR("http_reqs{kind:b}")), 0);
+    assert_int_equal(thresholds_key(&thresholds, STR("http_reqs{'kind':b}")), 0);
     assert_int_equal(thresholds.len, 2);
     assert_int_equal(metrics_submetrics_len(metrics), 2);
     assert_string_equal(thresholds.groups[0].name, "http_reqs{kind: a}");
