@@ -1,3 +1,5 @@
+#include "metrics/metrics.h"
+
 #include "metrics/metrics_int.h"
 
 #include "base/err.h"
