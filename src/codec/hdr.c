@@ -1,7 +1,7 @@
 /*
  * Storage form (hdr_encode): varint count, extra_low, extra_high; sum, min, max as little-endian
- * doubles; varint number of spans; for each span varint offset, varint length and its counters.
- * An empty histogram is the single byte 0.
+ * doubles; then to the end spans: varint offset, varint length and its counters.  An empty
+ * histogram is the single byte 0.
  */
 #include "codec/hdr.h"
 
@@ -271,62 +271,102 @@ bool hdr_next_run(const struct hdr *h, uint32_t *at, uint32_t *ret_len)
     return true;
 }
 
-/* As hdr_next_run, but over short gaps. */
-static bool next_span(const struct hdr *h, uint32_t *at, uint32_t *ret_len)
+static uint8_t *put_varint(uint8_t *p, uint64_t v)
 {
-    if (!hdr_next_run(h, at, ret_len))
-        return false;
-    uint32_t next = *at + *ret_len;
-    uint32_t n = 0;
-    while (hdr_next_run(h, &next, &n) && next - (*at + *ret_len) <= SPAN_GAP_MAX) {
-        *ret_len = next + n - *at;
-        next += n;
+    while (v >= 0x80) {
+        *p++ = (uint8_t)(v | 0x80);
+        v >>= 7;
     }
-    return true;
+    *p++ = (uint8_t)v;
+    return p;
+}
+
+enum { VARINT_MAX = 10, SPAN_BYTES_MAX = 2 * VARINT_MAX, COUNTER_BYTES_MAX = 5 };
+
+/* Room for everything but the spans, and what stands in front of them; NULL when there is none. */
+static uint8_t *put_head(struct buf *out, size_t spans_bytes, uint64_t count, uint64_t extra_low,
+                         uint64_t extra_high, double sum, double min, double max)
+{
+    double figures[3] = {sum, min, max};
+    uint8_t *p = buf_reserve(out, 3 * VARINT_MAX + sizeof figures + spans_bytes);
+    if (!p)
+        return NULL;
+    p = put_varint(p, count);
+    if (count == 0)
+        return p;
+    p = put_varint(p, extra_low);
+    p = put_varint(p, extra_high);
+    memcpy(p, figures, sizeof figures);
+    return p + sizeof figures;
 }
 
 void hdr_encode(const struct hdr *h, struct buf *out)
 {
-    varint_put(out, h->count);
-    if (h->count == 0)
+    /* A span has a counter at least, so their number is no more than that of the counters. */
+    size_t most = (size_t)h->len * (COUNTER_BYTES_MAX + SPAN_BYTES_MAX);
+    uint8_t *p = put_head(out, most, h->count, h->extra_low, h->extra_high, h->sum, h->min, h->max);
+    if (!p)
         return;
-    varint_put(out, h->extra_low);
-    varint_put(out, h->extra_high);
-    double figures[3] = {h->sum, h->min, h->max};
-    buf_append(out, figures, sizeof figures);
-    uint32_t spans = 0;
-    uint32_t n = 0;
-    for (uint32_t at = 0; next_span(h, &at, &n); at += n)
-        spans++;
-    varint_put(out, spans);
     uint32_t end = 0;
-    for (uint32_t at = 0; next_span(h, &at, &n); at += n) {
-        varint_put(out, h->first + at - end);
-        varint_put(out, n);
-        for (uint32_t i = 0; i < n; i++)
-            varint_put(out, h->counters[at + i]);
-        end = h->first + at + n;
+    for (uint32_t i = 0; i < h->len && h->count > 0;) {
+        if (h->counters[i] == 0) {
+            i++;
+            continue;
+        }
+        uint32_t last = i;
+        for (uint32_t j = i + 1; j < h->len && j - last <= SPAN_GAP_MAX + 1; j++)
+            if (h->counters[j] > 0)
+                last = j;
+        p = put_varint(p, h->first + i - end);
+        p = put_varint(p, last + 1 - i);
+        for (; i <= last; i++)
+            p = put_varint(p, h->counters[i]);
+        end = h->first + i;
     }
+    buf_claim(out, (size_t)(p - (out->data + out->len)));
+}
+
+void hdr_encode_wire(const struct hdr_wire *w, struct buf *out)
+{
+    size_t most = (size_t)w->counters_len * COUNTER_BYTES_MAX +
+                  (size_t)w->spans_len * (SPAN_BYTES_MAX + SPAN_GAP_MAX);
+    uint8_t *p = put_head(out, most, w->count, w->extra_low, w->extra_high, w->sum, w->min, w->max);
+    if (!p)
+        return;
+    const uint32_t *counter = w->counters;
+    for (uint32_t s = 0; s < w->spans_len && w->count > 0;) {
+        /* The spans that are joined: from s to before `next`. */
+        uint32_t length = w->spans[s].length;
+        uint32_t next = s + 1;
+        for (; next < w->spans_len && w->spans[next].offset <= SPAN_GAP_MAX; next++)
+            length += w->spans[next].offset + w->spans[next].length;
+        p = put_varint(p, w->spans[s].offset);
+        p = put_varint(p, length);
+        for (uint32_t first = s; s < next; s++) {
+            for (uint32_t i = 0; s > first && i < w->spans[s].offset; i++)
+                *p++ = 0;
+            for (uint32_t i = 0; i < w->spans[s].length; i++)
+                p = put_varint(p, *counter++);
+        }
+    }
+    buf_claim(out, (size_t)(p - (out->data + out->len)));
 }
 
 /* Walks the encoded spans.  With `h` NULL only checks them and finds their range. */
 static bool walk_encoded(const uint8_t *p, const uint8_t *end, struct hdr *h, uint32_t *ret_low,
                          uint32_t *ret_high)
 {
-    uint64_t spans = 0;
     uint64_t at = 0;
-    if (!varint_get(&p, end, &spans) || spans > HDR_INDEX_MAX)
-        return false;
-    for (uint64_t s = 0; s < spans; s++) {
+    for (bool first = true; p < end; first = false) {
         uint64_t offset = 0;
         uint64_t length = 0;
         if (!varint_get(&p, end, &offset) || !varint_get(&p, end, &length))
             return false;
-        if (offset > HDR_INDEX_MAX || length > HDR_INDEX_MAX || length == 0 ||
+        if (offset > HDR_INDEX_MAX || length > HDR_INDEX_MAX ||
             at + offset + length > HDR_INDEX_MAX)
             return false;
         at += offset;
-        if (s == 0)
+        if (first)
             *ret_low = (uint32_t)at;
         for (uint64_t i = 0; i < length; i++, at++) {
             uint64_t n = 0;
@@ -337,7 +377,7 @@ static bool walk_encoded(const uint8_t *p, const uint8_t *end, struct hdr *h, ui
         }
     }
     *ret_high = at > 0 ? (uint32_t)at - 1 : 0;
-    return p == end;
+    return true;
 }
 
 int hdr_merge_encoded(struct hdr *h, const void *data, size_t len)
@@ -362,8 +402,8 @@ int hdr_merge_encoded(struct hdr *h, const void *data, size_t len)
     uint32_t high = 0;
     if (!walk_encoded(p, end, NULL, &low, &high))
         return err_set(E_CORRUPT, "stored histogram: bad counters");
-    if (*p != 0) { /* it has spans */
-        int rc = cover(h, low, high);
+    if (p < end) {
+        int rc = cover(h, low, MAX(low, high));
         if (rc < 0)
             return rc;
         (void)walk_encoded(p, end, h, &low, &high);

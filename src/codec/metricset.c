@@ -385,32 +385,42 @@ static int read_rate(struct str rest, struct metricset_value *v)
     return rc;
 }
 
-static int add_counter(struct reader *r, uint32_t *len, uint64_t n)
+/* Room for `more` counters; no message can need more than the indexes there are. */
+static int grow_counters(struct reader *r, uint32_t len, size_t more)
 {
-    if (n > UINT32_MAX)
-        return corrupt("histogram counter out of range");
-    int rc = mem_grow(&r->counters, &r->counters_cap, *len + 1, HDR_INDEX_MAX, sizeof *r->counters);
-    if (rc < 0)
-        return rc == -E2BIG ? corrupt("too many histogram counters") : rc;
-    r->counters[(*len)++] = (uint32_t)n;
-    return 0;
+    if (more > HDR_INDEX_MAX)
+        return corrupt("too many histogram counters");
+    int rc = mem_grow(&r->counters, &r->counters_cap, len + more, (size_t)2 * HDR_INDEX_MAX,
+                      sizeof *r->counters);
+    return rc == -E2BIG ? corrupt("too many histogram counters") : rc;
+}
+
+/* How many varints end in these bytes. */
+static size_t count_varints(struct str bytes)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < bytes.len; i++)
+        n += (uint8_t)bytes.ptr[i] < 0x80;
+    return n;
 }
 
 /* Packed as all writers do it, or one by one as all readers must take it. */
 static int read_counters(struct reader *r, const struct field *f, uint32_t *len)
 {
-    if (f->wire == WIRE_VARINT)
-        return add_counter(r, len, f->bits);
+    bool packed = f->wire == WIRE_BYTES;
+    int rc = grow_counters(r, *len, packed ? count_varints(f->bytes) : 1);
+    if (rc < 0)
+        return rc;
     const uint8_t *p = (const uint8_t *)f->bytes.ptr;
     const uint8_t *end = p + f->bytes.len;
-    while (p < end) {
-        uint64_t n = 0;
-        if (!varint_get(&p, end, &n))
+    uint64_t n = f->bits;
+    do {
+        if (packed && p == end)
+            return 0;
+        if ((packed && !varint_get(&p, end, &n)) || n > UINT32_MAX)
             return corrupt("bad histogram counter");
-        int rc = add_counter(r, len, n);
-        if (rc < 0)
-            return rc;
-    }
+        r->counters[(*len)++] = (uint32_t)n;
+    } while (packed);
     return 0;
 }
 
@@ -420,6 +430,12 @@ static int read_span(struct reader *r, struct str rest, uint32_t *len)
     if (rc < 0)
         return rc == -E2BIG ? corrupt("too many histogram spans") : rc;
     struct hdr_span span = {0};
+    const uint8_t *p = (const uint8_t *)rest.ptr;
+    /* Nearly all look like this: two small numbers. */
+    if (rest.len == 4 && p[0] == 0x08 && p[1] < 0x80 && p[2] == 0x10 && p[3] < 0x80) {
+        r->spans[(*len)++] = (struct hdr_span){p[1], p[3]};
+        return 0;
+    }
     struct field f;
     while ((rc = next_field(&rest, &f)) > 0) {
         if (f.wire == WIRE_VARINT && f.bits > HDR_INDEX_MAX)

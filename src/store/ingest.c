@@ -216,8 +216,7 @@ static struct value *rollup_at(struct push *p, int64_t t)
     return &r->value;
 }
 
-static int merge_stored(struct push *p, sqlite3_stmt *select, int64_t a, int64_t b, int64_t t,
-                        struct value *value)
+static int merge_stored(sqlite3_stmt *select, int64_t a, int64_t b, int64_t t, struct value *value)
 {
     int rc = db_bind(select, "ii", a, b);
     if (rc == 0)
@@ -225,7 +224,6 @@ static int merge_stored(struct push *p, sqlite3_stmt *select, int64_t a, int64_t
     if (rc > 0)
         rc = value_merge_column(value, select, 0, t);
     sqlite3_reset(select);
-    (void)p;
     return rc;
 }
 
@@ -241,26 +239,48 @@ static int write_value(struct push *p, sqlite3_stmt *stmt, int64_t a, int64_t b,
     return rc;
 }
 
+/* The bucket as sent, straight into its stored form. */
+static int insert_sent(struct push *p, int64_t t, const struct metricset_value *sent)
+{
+    struct run_file *f = p->file;
+    if (sent->type == METRICSET_TREND) {
+        buf_reset(&p->blob);
+        hdr_encode_wire(&sent->trend, &p->blob);
+        int rc = buf_finish(&p->blob);
+        if (rc == 0)
+            rc = db_bind(f->insert_sample, "iib", t, p->series_id, buf_view(&p->blob));
+        if (rc == 0)
+            rc = db_step(f->insert_sample);
+        sqlite3_reset(f->insert_sample);
+        return rc;
+    }
+    value_reset(&p->value);
+    int rc = value_merge_wire(&p->value, sent);
+    return rc < 0 ? rc : write_value(p, f->insert_sample, t, p->series_id, &p->value);
+}
+
+/* Late data for a bucket that is there. */
+static int add_to_stored(struct push *p, int64_t t, const struct metricset_value *sent)
+{
+    struct run_file *f = p->file;
+    value_reset(&p->value);
+    int rc = merge_stored(f->select_sample, t, p->series_id, t, &p->value);
+    if (rc >= 0)
+        rc = value_merge_wire(&p->value, sent);
+    return rc < 0 ? rc : write_value(p, f->update_sample, t, p->series_id, &p->value);
+}
+
 static int on_value(void *arg, const struct metricset_value *sent)
 {
     struct push *p = arg;
-    struct run_file *f = p->file;
     int64_t t = sent->time_ns / NS_PER_S;
-    value_reset(&p->value);
-    int rc = value_merge_wire(&p->value, sent);
+    struct value *rollup = rollup_at(p, t);
+    int rc = rollup ? value_merge_wire(rollup, sent) : -ENOMEM;
     if (rc < 0)
         return err_wrap(rc, "metric %.*s", STR_ARG(p->metric_name));
-    struct value *rollup = rollup_at(p, t);
-    rc = rollup ? value_merge(rollup, &p->value) : -ENOMEM;
-    if (rc < 0)
-        return rc;
-
-    rc = write_value(p, f->insert_sample, t, p->series_id, &p->value);
-    if (rc == 0 && sqlite3_changes(f->w) == 0) { /* late data for a bucket that is there */
-        rc = merge_stored(p, f->select_sample, t, p->series_id, t, &p->value);
-        if (rc >= 0)
-            rc = write_value(p, f->update_sample, t, p->series_id, &p->value);
-    }
+    rc = insert_sent(p, t, sent);
+    if (rc == 0 && sqlite3_changes(p->file->w) == 0)
+        rc = add_to_stored(p, t, sent);
     if (rc < 0)
         return rc;
     if (p->result.values++ == 0)
@@ -276,7 +296,7 @@ static int flush_rollups(struct push *p)
     int rc = 0;
     for (size_t i = 0; i < p->rollups_len && rc >= 0; i++) {
         struct rollup *r = &p->rollups[i];
-        rc = merge_stored(p, f->select_rollup, p->metric->id, r->t, r->t, &r->value);
+        rc = merge_stored(f->select_rollup, p->metric->id, r->t, r->t, &r->value);
         if (rc >= 0)
             rc = write_value(p, f->put_rollup, p->metric->id, r->t, &r->value);
     }
