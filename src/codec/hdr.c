@@ -159,6 +159,12 @@ static int check_spans(const struct hdr_wire *w, uint32_t *ret_low, uint32_t *re
         if (at > HDR_INDEX_MAX)
             return err_set(E_CORRUPT, "histogram: index beyond %d", HDR_INDEX_MAX);
     }
+    uint64_t total = (uint64_t)w->extra_low + w->extra_high;
+    for (uint32_t i = 0; i < w->counters_len; i++)
+        total += w->counters[i];
+    if (total != w->count)
+        return err_set(E_CORRUPT, "histogram: %llu values in its counters, %u by its count",
+                       (unsigned long long)total, w->count);
     if (used != w->counters_len)
         return err_set(E_CORRUPT, "histogram: %u counters for spans of %llu", w->counters_len,
                        (unsigned long long)used);
@@ -352,11 +358,14 @@ void hdr_encode_wire(const struct hdr_wire *w, struct buf *out)
     buf_claim(out, (size_t)(p - (out->data + out->len)));
 }
 
-/* Walks the encoded spans.  With `h` NULL only checks them and finds their range. */
-static bool walk_encoded(const uint8_t *p, const uint8_t *end, struct hdr *h, uint32_t *ret_low,
-                         uint32_t *ret_high)
+/* Walks the encoded spans.  With `h` NULL only checks them, that they hold `count` values, and
+ * finds their range. */
+static bool walk_encoded(const uint8_t *p, const uint8_t *end, struct hdr *h, uint64_t count,
+                         uint32_t *ret_low, uint32_t *ret_high)
 {
     uint64_t at = 0;
+    uint64_t total = 0;
+    bool saturated = false;
     for (bool first = true; p < end; first = false) {
         uint64_t offset = 0;
         uint64_t length = 0;
@@ -372,12 +381,14 @@ static bool walk_encoded(const uint8_t *p, const uint8_t *end, struct hdr *h, ui
             uint64_t n = 0;
             if (!varint_get(&p, end, &n) || n > UINT32_MAX)
                 return false;
+            total += n;
+            saturated |= n == UINT32_MAX;
             if (h)
                 bump(&h->counters[at - h->first], (uint32_t)n);
         }
     }
     *ret_high = at > 0 ? (uint32_t)at - 1 : 0;
-    return true;
+    return total == count || (saturated && total < count);
 }
 
 int hdr_merge_encoded(struct hdr *h, const void *data, size_t len)
@@ -400,13 +411,15 @@ int hdr_merge_encoded(struct hdr *h, const void *data, size_t len)
 
     uint32_t low = 0;
     uint32_t high = 0;
-    if (!walk_encoded(p, end, NULL, &low, &high))
+    uint64_t counted = count - extra_low - extra_high;
+    if (extra_low > count || extra_high > count - extra_low ||
+        !walk_encoded(p, end, NULL, counted, &low, &high))
         return err_set(E_CORRUPT, "stored histogram: bad counters");
     if (p < end) {
         int rc = cover(h, low, MAX(low, high));
         if (rc < 0)
             return rc;
-        (void)walk_encoded(p, end, h, &low, &high);
+        (void)walk_encoded(p, end, h, counted, &low, &high);
     }
     h->extra_low += extra_low;
     h->extra_high += extra_high;

@@ -213,6 +213,9 @@ static void test_wire_is_checked(void **state)
         assert_int_equal(hdr_merge_wire(&h, &w), E_CORRUPT);
     }
     w.spans = good;
+    w.count = 7; /* one more than its counters hold */
+    assert_int_equal(hdr_merge_wire(&h, &w), E_CORRUPT);
+    w.count = 6;
     w.resolution = 1;
     assert_int_equal(hdr_merge_wire(&h, &w), E_CORRUPT);
     w.resolution = 0.001;
