@@ -74,6 +74,12 @@
 #define JS_TEXT_MAX           (16 * 1024 * 1024)    /* a console line, an error's text */
 #define JS_JSON_MAX           (256L * 1024 * 1024)  /* setup data, options, a summary */
 #define JS_INSPECT_DEPTH_MAX  32                    /* of objects in one console line */
+#define JS_FROZEN_DEPTH_MAX   100000                /* arrays and objects within each other in shared data */
+#define JS_SHARED_ARRAYS_MAX  10000                 /* SharedArrays of a script */
+#define JS_SHARED_BYTES_MAX   ((size_t)64 << 30)    /* text of one SharedArray */
+#define JS_SHARED_CACHE_BYTES (64 * 1024)           /* JSON text of the elements that a VU keeps parsed */
+#define JS_SHARED_SLOTS_MAX   1024                  /* such elements */
+#define JS_BASE64_MAX         (1L << 30)            /* a string is no longer in QuickJS */
 #define JS_CHECKS_SEEN_MAX    4096                  /* checks and groups that a VM remembers to have told of */
 
 /* output */

@@ -35,6 +35,10 @@ enum js_api_id {
     JS_API_HTTP,
     JS_API_METRICS,
     JS_API_TIMERS,
+    JS_API_ENCODING,
+    JS_API_CRYPTO,
+    JS_API_DATA,
+    JS_API_EXECUTION,
     JS_API_LEN,
 };
 
@@ -64,6 +68,7 @@ struct js_api_module {
 
 /* The modules that are there; api_table.c. */
 extern const struct js_api_module js_api_k6, js_api_http, js_api_metrics, js_api_timers;
+extern const struct js_api_module js_api_encoding, js_api_crypto, js_api_data, js_api_execution;
 const struct js_api_module *js_api_find(struct str name); /* NULL: none of that name */
 const struct js_api_module *js_api_at(size_t i);          /* NULL: no more */
 

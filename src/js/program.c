@@ -273,7 +273,9 @@ int js_program_load(const char *path, struct str source, const char *pwd, struct
         return err_set(-ENOMEM, "script %s", path);
     map_init(&p->file_at, JS_FILES_MAX);
     map_init(&p->unit_at, JS_FILES_MAX);
-    int rc = program_paths(p, path, pwd);
+    int rc = shared_arrays_new(&p->shared);
+    if (rc == 0)
+        rc = program_paths(p, path, pwd);
     if (rc == 0)
         rc = program_read_main(p, path, source);
     if (rc < 0) {
@@ -319,6 +321,7 @@ void js_program_free(struct js_program *p)
     if (!p)
         return;
     compile_end(p);
+    shared_arrays_free(p->shared);
     for (struct js_image *image = p->image; image;) {
         struct js_image *next = image->next;
         mem_free(image->data);

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/map.h"
 #include "js/program.h"
+#include "js/shared.h"
 
 #include <quickjs.h>
 
@@ -51,6 +52,7 @@ struct js_program {
     struct js_image *image; /* the newest */
     bool sealed;
     bool first_vm_made;
+    struct shared_arrays *shared; /* js/shared.h; may change after the seal, too */
 
     JSRuntime *rt; /* the template; NULL after the seal */
     JSContext *ctx;
