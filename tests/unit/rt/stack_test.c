@@ -15,7 +15,8 @@ static void test_maximum_and_order(void **state)
     (void)state;
     struct stack_pool p;
     stack_pool_init(&p, 2 * RT_STACKS_PER_CHUNK);
-    struct stack s[2 * RT_STACKS_PER_CHUNK], more;
+    static struct stack s[2 * RT_STACKS_PER_CHUNK];
+    struct stack more;
     for (size_t i = 0; i < ARRAY_LEN(s); i++) {
         assert_int_equal(stack_take(&p, &s[i]), 0);
         assert_true(s[i].bytes > CO_STACK_BYTES - 16 * 1024);
@@ -47,7 +48,8 @@ static void test_deep_use_is_given_back(void **state)
     (void)state;
     struct stack_pool p;
     stack_pool_init(&p, RT_COROUTINES_MAX);
-    struct stack s[RT_STACKS_WARM + 1], copy;
+    static struct stack s[RT_STACKS_WARM + 1];
+    struct stack copy;
     for (size_t i = 0; i < ARRAY_LEN(s); i++) {
         assert_int_equal(stack_take(&p, &s[i]), 0);
         assert_int_equal(resident_pages(&p, &s[i]), 0);
