@@ -88,7 +88,7 @@ static int config_error(int rc, const char *path)
 {
     char why[ERR_MESSAGE_MAX];
     if (err_get()->code == rc)
-        (void)snprintf(why, sizeof why, "%s", err_message());
+        (void)snprintf(why, sizeof why, "%.1000s: %s", path, err_message());
     else
         (void)snprintf(why, sizeof why, "stat %.1000s: no such file or directory", path);
     if (rc != -ENOENT && err_get()->code != rc)

@@ -100,7 +100,7 @@ export class Server {
     const call = `query_aggregate_k6(query='${encodeURIComponent(query)}',metric='${encodeURIComponent(metric)}')`;
     const { data } = await this.json(`/cloud/v5/test_runs/${id}/${call}`);
     assert.equal(data.result.length, 1, `${metric} ${query}: ${JSON.stringify(data)}`);
-    return data.result[0].values[0][1];
+    return data.result[0].value[1];
   }
 
   stateCode(run) {
