@@ -165,6 +165,7 @@ int program_make_image(struct js_program *p)
     size_t len = 0;
     uint8_t *data = NULL;
     if (objects && image) {
+        JS_UpdateStackTop(p->rt); /* another thread may have compiled last */
         for (size_t i = 0; i < p->units_len; i++)
             objects[i] = p->units[i].compiled;
         data = JS_WriteRom(p->ctx, &len, objects, (uint32_t)p->units_len);
@@ -191,6 +192,7 @@ int program_make_image(struct js_program *p)
 JSValue program_unit_copy(struct js_program *p, uint32_t unit, JSContext *ctx)
 {
     size_t len;
+    JS_UpdateStackTop(p->rt); /* it was compiled on another thread */
     uint8_t *data = JS_WriteObject(p->ctx, &len, p->units[unit].compiled, JS_WRITE_OBJ_BYTECODE);
     if (!data) {
         JS_FreeValue(p->ctx, JS_GetException(p->ctx));
