@@ -281,7 +281,7 @@ int tar_next(struct tar_reader *r, struct tar_entry *ret)
         const struct header *h = NULL;
         struct str data = STR_EMPTY;
         int rc = next_header(r, &h, &data);
-        if (rc <= 0)
+        if (rc <= 0 || h == NULL)
             return rc;
         switch (h->type) {
         case 'x':
