@@ -100,8 +100,9 @@ static int decode_deflate(struct str in, struct buf *out, bool *ret_started)
         return inflate_all(CODING_DEFLATE, MAX_WBITS, in, out, ret_started);
     size_t len = out->len;
     int rc = inflate_all(CODING_DEFLATE, -MAX_WBITS, in, out, ret_started);
-    if (rc != E_CORRUPT || out->len > len)
+    if (rc != E_CORRUPT)
         return rc;
+    out->len = len; /* what looked like a stream was none */
     *ret_started = false;
     return err_set(E_CORRUPT, "zlib: invalid header");
 }

@@ -19,6 +19,7 @@
 #include "net/dial.h"
 #include "net/stream.h"
 #include "rt/co.h"
+#include "rt/loop.h"
 
 struct http_conn {
     struct http_conn *next; /* of the idle ones */
@@ -66,6 +67,7 @@ struct call {
     bool in_body;          /* the head has been read */
     bool status_101;
     bool cookies_may_be_there, location_may_be_there, encoding_may_be_there;
+    int64_t deadline_ns;
     int64_t wrote_ns, first_ns; /* 0: not come to */
 };
 
@@ -522,7 +524,7 @@ static int connect_origin(struct call *k, bool tls, struct http_conn **ret)
     struct http_client *c = k->c;
     struct dial_result how = {0};
     struct stream *stream;
-    int rc = dial(c->o.dialer, k->url->host, k->url->port, tls, c->o.local_ip, k->req->deadline_ns,
+    int rc = dial(c->o.dialer, k->url->host, k->url->port, tls, c->o.local_ip, k->deadline_ns,
                   &stream, &how);
     if (rc < 0) {
         bool connected = how.failure >= DIAL_TLS_GENERIC && how.failure <= DIAL_TLS_HOSTNAME;
@@ -557,9 +559,9 @@ static int send_request(struct call *k, struct http_conn *conn, struct buf *head
     bool one_write = body.len <= HTTP_BODY_INLINE_MAX;
     if (one_write)
         buf_str(head, body);
-    rc = stream_write_all(conn->stream, head->data, head->len, k->req->deadline_ns);
+    rc = stream_write_all(conn->stream, head->data, head->len, k->deadline_ns);
     if (rc == 0 && !one_write)
-        rc = stream_write_all(conn->stream, body.ptr, body.len, k->req->deadline_ns);
+        rc = stream_write_all(conn->stream, body.ptr, body.len, k->deadline_ns);
     k->wrote_ns = rc == 0 ? clock_mono_ns() : 0;
     return rc < 0 ? fail_io(k, conn, rc, "write") : 0;
 }
@@ -575,7 +577,7 @@ static int read_response(struct call *k, struct http_conn *conn, struct http1_re
         size_t len;
         uint8_t *room = http1_reader_room(r, &len);
         ssize_t n = stream_read(conn->stream, room ? room : bytes, room ? len : HTTP_SCRATCH_BYTES,
-                                k->req->deadline_ns);
+                                k->deadline_ns);
         if (n < 0)
             return fail_io(k, conn, (int)n, "read");
         if (k->first_ns == 0 && n > 0)
@@ -709,6 +711,8 @@ static int round_trip(struct call *k)
     do {
         begin_attempt(k);
         int64_t start = clock_mono_ns(), begin = start;
+        if (k->deadline_ns == 0)
+            k->deadline_ns = start + k->req->timeout_ns;
         struct http_conn *conn = take_idle(c, k->url, tls);
         if (!conn) {
             rc = connect_origin(k, tls, &conn);
@@ -750,7 +754,7 @@ static void report(struct call *k)
         .error_code = ret->error_code,
         .error = str_of(ret->error),
         .timings = ret->timings,
-        .end_ns = clock_mono_ns(),
+        .end_ns = loop_now_ns(loop_current()),
     };
     k->req->on_trip(k->req->on_trip_arg, &trip);
 }
@@ -965,6 +969,7 @@ int http_do(struct http_client *c, const struct http_request *req, struct http_r
         .ret = ret,
         .url = req->url,
         .method = req->method,
+        .deadline_ns = req->deadline_ns,
         .send_body = true,
         .keep_private = true,
         .keep_host = true,

@@ -79,7 +79,7 @@ struct http_trip {
     int error_code;          /* 0: none; 1000 + status from status 400 on */
     struct str error;        /* k6's short text; empty: none */
     struct http_timings timings;
-    int64_t end_ns; /* monotonic */
+    int64_t end_ns; /* monotonic, of the loop's turn in which it ended: never goes back on a loop */
 };
 typedef void http_trip_fn(void *arg, const struct http_trip *trip); /* must not wait */
 
@@ -100,6 +100,7 @@ struct http_request {
     struct str body;     /* len 0: none; POST, PUT and PATCH then say "Content-Length: 0" */
     bool body_given;     /* ... and so does any other method */
     int64_t deadline_ns; /* monotonic, of the whole call; CO_FOREVER: none */
+    int64_t timeout_ns;  /* instead, when deadline_ns is 0: from the beginning of the call */
     int max_redirects;   /* 0: a redirect is the answer */
     enum http_body_mode body_mode;
     size_t body_max; /* bytes after decoding; 0: HTTP_BODY_MAX of limits.h */

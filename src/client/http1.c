@@ -193,8 +193,15 @@ static const llhttp_settings_t reader_settings = {
 
 void http1_reader_init(struct http1_reader *r, bool head_request, bool discard, size_t body_max)
 {
-    *r = (struct http1_reader){
-        .head_request = head_request, .discard = discard, .body_max = body_max};
+    memset((char *)r + sizeof r->parser, 0, sizeof *r - sizeof r->parser);
+    r->head_request = head_request;
+    r->discard = discard;
+    r->body_max = body_max;
+}
+
+/* When a head isn't plain: most never come here. */
+static void start_parser(struct http1_reader *r)
+{
     llhttp_init(&r->parser, HTTP_RESPONSE, &reader_settings);
     r->parser.data = r;
     /* What Go lets pass. */
@@ -283,20 +290,35 @@ static int malformed(struct http1_reader *r)
 /* After the head that counts: who has how much body. */
 static void decide_framing(struct http1_reader *r)
 {
-    const llhttp_t *p = &r->parser;
-    int status = p->status_code;
+    const struct http1_head *h = &r->say;
     r->framing = HTTP1_UNTIL_CLOSE;
-    if (r->head_request || status / 100 == 1 || status == 204 || status == 304)
+    if (r->head_request || h->status / 100 == 1 || h->status == 204 || h->status == 304)
         r->framing = HTTP1_NO_BODY;
-    else if (p->flags & F_CHUNKED)
+    else if (h->chunked)
         r->framing = HTTP1_CHUNKED;
-    else if (p->flags & F_CONTENT_LENGTH && !(p->flags & F_TRANSFER_ENCODING))
+    else if (h->has_length && !h->encoded)
         r->framing = HTTP1_LENGTH;
-    r->body_left = r->framing == HTTP1_LENGTH ? p->content_length : 0;
-    bool new_enough = p->http_major > 1 || (p->http_major == 1 && p->http_minor >= 1);
-    bool stays =
-        new_enough ? !(p->flags & F_CONNECTION_CLOSE) : (p->flags & F_CONNECTION_KEEP_ALIVE) != 0;
-    r->keep_alive = stays && r->framing != HTTP1_UNTIL_CLOSE && status != 101;
+    r->body_left = r->framing == HTTP1_LENGTH ? h->length : 0;
+    bool new_enough = h->major > 1 || (h->major == 1 && h->minor >= 1);
+    bool stays = new_enough ? !h->closes : h->keeps;
+    r->keep_alive = stays && r->framing != HTTP1_UNTIL_CLOSE && h->status != 101;
+}
+
+/* What llhttp has found. */
+static void note_head(struct http1_reader *r)
+{
+    const llhttp_t *p = &r->parser;
+    r->say = (struct http1_head){
+        .status = p->status_code,
+        .major = p->http_major,
+        .minor = p->http_minor,
+        .chunked = p->flags & F_CHUNKED,
+        .encoded = p->flags & F_TRANSFER_ENCODING,
+        .has_length = p->flags & F_CONTENT_LENGTH,
+        .closes = p->flags & F_CONNECTION_CLOSE,
+        .keeps = p->flags & F_CONNECTION_KEEP_ALIVE,
+        .length = p->content_length,
+    };
 }
 
 static int finish(struct http1_reader *r, size_t left_over)
@@ -372,6 +394,16 @@ static int feed_body(struct http1_reader *r, const char *p, size_t n)
     return HTTP1_MORE;
 }
 
+static int head_complete(struct http1_reader *r, size_t at)
+{
+    r->head_done = true;
+    r->head_end = at;
+    r->body_at = at;
+    r->body_inline = true;
+    decide_framing(r);
+    return feed_body(r, r->head + at, r->head_len - at);
+}
+
 /* llhttp paused at `at` bytes into the head: behind the head, or behind an interim response. */
 static int head_paused(struct http1_reader *r, size_t at, bool *ret_again)
 {
@@ -384,12 +416,129 @@ static int head_paused(struct http1_reader *r, size_t at, bool *ret_again)
         *ret_again = true;
         return 0;
     }
-    r->head_done = true;
-    r->head_end = at;
-    r->body_at = at;
-    r->body_inline = true;
-    decide_framing(r);
-    return feed_body(r, r->head + at, r->head_len - at);
+    note_head(r);
+    return head_complete(r, at);
+}
+
+/* ---- the quick way through a plain head ----------------------------------------------------- */
+
+/* Up to 15 digits; false: something else, llhttp decides what it is. */
+static bool scan_length(struct str value, uint64_t *ret)
+{
+    uint64_t n = 0;
+    if (value.len == 0 || value.len > 15)
+        return false;
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.ptr[i] < '0' || value.ptr[i] > '9')
+            return false;
+        n = n * 10 + (uint64_t)(value.ptr[i] - '0');
+    }
+    *ret = n;
+    return true;
+}
+
+/* One header that frames the message or is looked for later; false: llhttp's case. */
+static bool scan_header(struct http1_reader *r, struct http1_head *h, struct str name,
+                        struct str value)
+{
+    switch (name.len) {
+    case 8:
+        r->may_have_location |= str_ieq(name, STR("Location"));
+        return true;
+    case 10:
+        if (str_ieq(name, STR("Connection"))) {
+            value = str_trim(value);
+            h->keeps = str_ieq(value, STR("keep-alive"));
+            h->closes = str_ieq(value, STR("close"));
+            return h->keeps || h->closes;
+        }
+        r->may_have_cookies |= str_ieq(name, STR("Set-Cookie"));
+        return true;
+    case 14:
+        if (!str_ieq(name, STR("Content-Length")))
+            return true;
+        if (h->has_length)
+            return false;
+        h->has_length = true;
+        return scan_length(str_trim(value), &h->length);
+    case 16:
+        r->may_have_encoding |= str_ieq(name, STR("Content-Encoding"));
+        return !str_ieq(name, STR("Proxy-Connection"));
+    case 17:
+        return !str_ieq(name, STR("Transfer-Encoding"));
+    default:
+        return true;
+    }
+}
+
+/* The name's length when "name:" of token characters starts at `p`, else 0. */
+static size_t scan_name(const char *p, size_t n)
+{
+    size_t len = 0;
+    while (len < n && is_token_char((uint8_t)p[len]))
+        len++;
+    return len < n && p[len] == ':' ? len : 0;
+}
+
+/* True for the bytes that llhttp takes in a value or a reason: no control characters but tabs. */
+static bool scan_text(const char *p, size_t n)
+{
+    const uint64_t ones = 0x0101010101010101ull, high = ones << 7;
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        uint64_t w;
+        memcpy(&w, p + i, 8);
+        uint64_t del = w ^ ones * 0x7f;
+        /* A high bit where a byte is below 0x20, or is 0x7f. */
+        if ((((w - ones * 0x20) & ~w) | ((del - ones) & ~del)) & high)
+            break;
+    }
+    for (; i < n; i++)
+        if (((uint8_t)p[i] < 0x20 && p[i] != '\t') || p[i] == 0x7f)
+            return false;
+    return true;
+}
+
+/* "HTTP/1.1 200 OK": the status, 0 for anything that isn't quite like that. */
+static int scan_status_line(const char *p, size_t len)
+{
+    if (len < 13 || memcmp(p, "HTTP/1.1 ", 9) != 0 || p[12] != ' ' || p[9] < '2' || p[9] > '5')
+        return 0;
+    for (size_t i = 10; i < 12; i++)
+        if (p[i] < '0' || p[i] > '9')
+            return 0;
+    if (!scan_text(p + 13, len - 13))
+        return 0;
+    return (p[9] - '0') * 100 + (p[10] - '0') * 10 + (p[11] - '0');
+}
+
+/* Length of the head when it is whole and plain, with `r->say` filled in; else 0. */
+static size_t scan_head(struct http1_reader *r, const char *p, size_t n)
+{
+    struct http1_head h = {.major = 1, .minor = 1};
+    for (size_t at = 0; at < n;) {
+        const char *end = memchr(p + at, '\n', n - at);
+        if (!end || end == p + at || end[-1] != '\r')
+            return 0;
+        const char *line = p + at;
+        size_t len = (size_t)(end - 1 - line);
+        at += len + 2;
+        if (h.status == 0) {
+            h.status = scan_status_line(line, len);
+            if (h.status == 0)
+                return 0;
+            continue;
+        }
+        if (len == 0) {
+            r->say = h;
+            return at;
+        }
+        size_t name = scan_name(line, len);
+        if (name == 0 || !scan_text(line + name + 1, len - name - 1) ||
+            !scan_header(r, &h, str_new(line, name), str_new(line + name + 1, len - name - 1)))
+            return 0;
+    }
+    return 0;
 }
 
 static int feed_head(struct http1_reader *r, const void *p, size_t n)
@@ -414,6 +563,11 @@ static int feed_head(struct http1_reader *r, const void *p, size_t n)
     }
     memcpy(r->head + from, p, n);
     r->head_len += n;
+    size_t plain = from == 0 && !r->no_scan ? scan_head(r, r->head, n) : 0;
+    if (plain > 0)
+        return head_complete(r, plain);
+    if (from == 0)
+        start_parser(r);
     for (;;) {
         llhttp_errno_t e = llhttp_execute(&r->parser, r->head + from, r->head_len - from);
         if (e == HPE_OK)
@@ -484,8 +638,8 @@ void http1_reader_take(struct http1_reader *r, struct http_response *ret)
     ret->headers_end = r->head_end;
     if (len > 0 && line[len - 1] == '\r')
         len--;
-    ret->status = r->parser.status_code;
-    ret->proto = r->parser.http_major == 1 && r->parser.http_minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
+    ret->status = r->say.status;
+    ret->proto = r->say.major == 1 && r->say.minor == 0 ? "HTTP/1.0" : "HTTP/1.1";
     size_t skip = MIN(len, (size_t)9); /* "HTTP/1.1 " */
     ret->status_text = str_new(line + skip, len - skip);
     ret->head = r->head;

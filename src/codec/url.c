@@ -124,6 +124,12 @@ static struct str rest_from(struct str s, size_t at)
     return str_new(s.ptr + at, s.len - at);
 }
 
+static bool first_segment_has_colon(struct str path)
+{
+    ptrdiff_t colon = str_find(path, ':'), slash = str_find(path, '/');
+    return colon >= 0 && (slash < 0 || colon < slash);
+}
+
 static int split(struct str text, struct parts *p)
 {
     for (size_t i = 0; i < text.len; i++)
@@ -147,8 +153,7 @@ static int split(struct str text, struct parts *p)
         if (p->scheme.len > 0) {
             p->opaque = true;
         } else {
-            ptrdiff_t colon = str_find(rest, ':'), slash = str_find(rest, '/');
-            if (colon >= 0 && (slash < 0 || colon < slash))
+            if (first_segment_has_colon(rest))
                 return bad_url(text, "first path segment in URL cannot contain colon");
         }
     }
@@ -322,11 +327,15 @@ static int assemble(const struct parts *p, struct str host, int port, struct url
         }
         authority = append_span(&b, p->hostport);
     }
+    CLEANUP(buf_fini) struct buf escaped;
+    buf_init(&escaped, 3 * (size_t)URL_TEXT_MAX);
+    if (!p->opaque)
+        append_path(&escaped, p->path);
+    struct str shown = p->opaque ? p->path : buf_view(&escaped);
+    if (p->scheme.len == 0 && !p->has_authority && first_segment_has_colon(shown))
+        buf_z(&b, "./"); /* else it would read as a scheme */
     struct span path = {b.len, 0};
-    if (p->opaque)
-        buf_str(&b, p->path);
-    else
-        append_path(&b, p->path);
+    buf_str(&b, shown);
     path.len = b.len - path.at;
     if (p->query.ptr) {
         buf_byte(&b, '?');
@@ -363,7 +372,7 @@ static int assemble(const struct parts *p, struct str host, int port, struct url
     append_host(&b, host);
     name.len = b.len - name.at;
     buf_byte(&b, '\0');
-    int rc = buf_finish(&b);
+    int rc = buf_finish(&escaped) < 0 ? buf_finish(&escaped) : buf_finish(&b);
     if (rc < 0)
         return err_set(rc, "parse URL");
 
@@ -408,7 +417,7 @@ int url_parse(struct str text, struct url *ret)
 
 void url_fini(struct url *u)
 {
-    if (!u)
+    if (!u || !u->block)
         return;
     mem_free(u->block);
     *u = (struct url){0};

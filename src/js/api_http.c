@@ -810,7 +810,7 @@ static int settle(struct ask *k)
     req->cookies_replace = k->replace;
     req->cookies_replace_len = k->replace_len;
     req->body_mode = k->type == RESPONSE_NONE ? HTTP_BODY_DISCARD : HTTP_BODY_KEEP;
-    req->deadline_ns = clock_mono_ns() + k->timeout_ns;
+    req->timeout_ns = k->timeout_ns;
     req->on_trip = on_trip;
     req->on_trip_arg = k;
     return 0;
