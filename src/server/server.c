@@ -249,13 +249,14 @@ static int start_daemon(struct server *s)
 
 static int start_all(struct server *s, const struct server_config *config)
 {
-    int rc = store_open(config->data_dir, &s->store);
+    /* First, so that a bad address leaves no data folder behind. */
+    int rc = open_socket(s, config->listen);
+    if (rc == 0)
+        rc = store_open(config->data_dir, &s->store);
     if (rc == 0)
         rc = auth_init(&s->auth, s->store);
     if (rc == 0)
         rc = store_expire(s->store, clock_wall_ns());
-    if (rc == 0)
-        rc = open_socket(s, config->listen);
     if (rc == 0)
         rc = prepare_token(s, config->token_file);
     if (rc == 0)
