@@ -23,9 +23,20 @@ static char *column(struct progress_bar *b)
     return b->columns[b->columns_len++];
 }
 
+static bool is_arrival(const struct scenario_status *s)
+{
+    return s->config->type == EXECUTOR_CONSTANT_ARRIVAL_RATE ||
+           s->config->type == EXECUTOR_RAMPING_ARRIVAL_RATE;
+}
+
 static void column_vus(struct progress_bar *b, const struct scenario_status *s)
 {
     char now[PROGRESS_COLUMN_MAX];
+    if (is_arrival(s)) {
+        progress_format_count(now, sizeof now, s->vus, s->vus_pool);
+        (void)snprintf(column(b), PROGRESS_COLUMN_MAX, "%.20s/%u VUs", now, s->vus_pool);
+        return;
+    }
     if (s->config->type != EXECUTOR_RAMPING_VUS) {
         (void)snprintf(column(b), PROGRESS_COLUMN_MAX, "%u VUs", s->vus_max);
         return;
@@ -59,6 +70,8 @@ static void column_iterations(struct progress_bar *b, const struct scenario_stat
     else if (s->config->type == EXECUTOR_PER_VU_ITERATIONS)
         (void)snprintf(column(b), PROGRESS_COLUMN_MAX, "%.20s/%llu iters, %lld per VU", now, total,
                        (long long)scenario_iterations(s->config));
+    else if (is_arrival(s))
+        (void)snprintf(column(b), PROGRESS_COLUMN_MAX, "%.2f iters/s", s->rate);
 }
 
 static enum progress_status bar_status(enum scenario_state s)

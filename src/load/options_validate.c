@@ -65,13 +65,6 @@ static int check_supported(const struct options *o)
         return missing("the option `paused`");
     if (o->linger.value)
         return missing("the option `linger`");
-    for (size_t i = 0; i < o->scenarios.len; i++) {
-        enum executor_type t = o->scenarios.items[i].type;
-        if (t != EXECUTOR_CONSTANT_ARRIVAL_RATE && t != EXECUTOR_RAMPING_ARRIVAL_RATE)
-            continue;
-        return options_bad(err_set(E_UNSUPPORTED, "scenario %s: the executor '%s' isn't there yet",
-                                   o->scenarios.items[i].name, executor_type_name(t)));
-    }
     return 0;
 }
 

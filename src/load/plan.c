@@ -30,6 +30,11 @@ static int shared_count(const struct scenario *s, const struct segment *seg, uin
     return 0;
 }
 
+static bool is_arrival(const struct scenario *s)
+{
+    return s->type == EXECUTOR_CONSTANT_ARRIVAL_RATE || s->type == EXECUTOR_RAMPING_ARRIVAL_RATE;
+}
+
 static int add_scenario(struct plan *p, const struct scenario *s, const struct segment *seg)
 {
     int64_t vus = segment_scale(seg, scenario_vus(s));
@@ -39,6 +44,7 @@ static int add_scenario(struct plan *p, const struct scenario *s, const struct s
         return err_set(E_LIMIT, "scenario %s wants %lld virtual users; the most are %d", s->name,
                        (long long)vus, LOAD_VUS_MAX);
     struct plan_scenario ps = {.config = s, .start_ns = scenario_start_ns(s), .vus = (uint32_t)vus};
+    ps.vus_planned = ps.vus;
     ps.stop_ns = ps.start_ns + scenario_duration_ns(s);
     ps.end_ns = scenario_end_ns(s);
     if (s->type == EXECUTOR_SHARED_ITERATIONS) {
@@ -47,6 +53,11 @@ static int add_scenario(struct plan *p, const struct scenario *s, const struct s
             return rc;
     } else if (s->type == EXECUTOR_PER_VU_ITERATIONS) {
         ps.iterations = (uint64_t)scenario_iterations(s);
+    } else if (is_arrival(s)) {
+        ps.vus_planned = (uint32_t)segment_scale(seg, s->pre_allocated_vus.value);
+        int rc = segment_by_value(seg, scenario_vus(s), &ps.arrivals);
+        if (rc < 0)
+            return rc;
     }
     p->scenarios[p->scenarios_len++] = ps;
     p->end_ns = MAX(p->end_ns, ps.end_ns);
@@ -97,7 +108,7 @@ static int add_ramp(struct plan *p, size_t *cap, uint32_t scenario, uint32_t ind
 static int add_windows(struct plan *p, size_t *cap, uint32_t scenario, const struct segment *seg)
 {
     const struct plan_scenario *ps = &p->scenarios[scenario];
-    for (uint32_t i = 0; i < ps->vus; i++) {
+    for (uint32_t i = 0; i < ps->vus_planned; i++) {
         int rc;
         if (ps->config->type == EXECUTOR_RAMPING_VUS)
             rc = add_ramp(p, cap, scenario, i, segment_global(seg, i) + 1);
@@ -227,6 +238,28 @@ static int assign_vus(struct plan *p)
     return rc;
 }
 
+/* Those of arrival rates that are made when they are needed: nobody else's. */
+static int add_extras(struct plan *p, size_t *cap)
+{
+    p->vus_most = p->vus;
+    for (uint32_t s = 0; s < p->scenarios_len; s++) {
+        struct plan_scenario *ps = &p->scenarios[s];
+        ps->first_extra = p->vus_most;
+        for (uint32_t i = ps->vus_planned; i < ps->vus; i++) {
+            int rc = add_window(p, cap,
+                                (struct window){.start_ns = ps->start_ns,
+                                                .stop_ns = ps->stop_ns,
+                                                .hard_ns = ps->end_ns,
+                                                .scenario = s,
+                                                .index = i,
+                                                .vu = p->vus_most++});
+            if (rc < 0)
+                return rc;
+        }
+    }
+    return 0;
+}
+
 static int by_vu_and_start(const void *a, const void *b)
 {
     const struct window *x = a, *y = b;
@@ -237,23 +270,25 @@ static int by_vu_and_start(const void *a, const void *b)
 
 static int index_by_vu(struct plan *p)
 {
-    p->first = mem_calloc((size_t)p->vus + 1, sizeof *p->first);
+    p->first = mem_calloc((size_t)p->vus_most + 1, sizeof *p->first);
     if (p->first == NULL)
         return -ENOMEM;
     if (p->windows_len > 0)
         qsort(p->windows, p->windows_len, sizeof *p->windows, by_vu_and_start);
     size_t at = 0;
-    for (uint32_t vu = 0; vu < p->vus; vu++) {
+    for (uint32_t vu = 0; vu < p->vus_most; vu++) {
         p->first[vu] = at;
         while (at < p->windows_len && p->windows[at].vu == vu)
             at++;
     }
-    p->first[p->vus] = p->windows_len;
+    p->first[p->vus_most] = p->windows_len;
     return 0;
 }
 
 void plan_fini(struct plan *p)
 {
+    for (size_t i = 0; i < p->scenarios_len; i++)
+        segment_fini(&p->scenarios[i].arrivals);
     mem_free(p->scenarios);
     mem_free(p->windows);
     mem_free(p->first);
@@ -274,6 +309,8 @@ int plan_make(const struct options *o, const struct segment *seg, struct plan *r
         rc = add_windows(&p, &cap, (uint32_t)i, seg);
     if (rc == 0)
         rc = assign_vus(&p);
+    if (rc == 0)
+        rc = add_extras(&p, &cap);
     if (rc == 0)
         rc = index_by_vu(&p);
     if (rc < 0)

@@ -30,6 +30,9 @@ struct plan_scenario {
     const struct scenario *config;
     int64_t start_ns, stop_ns, end_ns; /* end: with gracefulStop */
     uint32_t vus;                      /* here, most at the same time */
+    uint32_t vus_planned;              /* of them made beforehand; fewer only with arrival rates */
+    uint32_t first_extra;              /* arrival rates: virtual user of index vus_planned */
+    struct segment arrivals;           /* arrival rates: which iterations are due here */
     uint64_t iterations;               /* shared: of all here; per-vu: of each; else 0 */
 };
 
@@ -38,8 +41,9 @@ struct plan {
     size_t scenarios_len;
     struct window *windows; /* sorted by (vu, start) */
     size_t windows_len;
-    size_t *first; /* [vu]: its first window; [vus]: windows_len */
-    uint32_t vus;  /* to be made */
+    size_t *first;     /* [vu]: its first window; [vus_most]: windows_len */
+    uint32_t vus;      /* to be made beforehand */
+    uint32_t vus_most; /* with those that arrival rates may ask for later: [vus, vus_most) */
     int64_t end_ns;
 };
 

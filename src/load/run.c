@@ -134,7 +134,7 @@ uint32_t run_count_workers(const struct run *r)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     uint32_t n = r->req->workers != 0 ? r->req->workers : cores > 0 ? (uint32_t)cores : 1;
-    n = MIN(n, r->plan.vus); /* one without virtual users would only wait */
+    n = MIN(n, r->plan.vus_most); /* one without virtual users would only wait */
     return MAX(MIN(n, (uint32_t)LOAD_WORKERS_MAX), 1u);
 }
 
@@ -152,7 +152,7 @@ static int make_worker(struct run *r, uint32_t i)
 
 static void init_shared(struct run *r)
 {
-    for (size_t i = 0; i < r->plan.windows_len; i++)
+    for (size_t i = 0; i < r->plan.first[r->plan.vus]; i++)
         atomic_fetch_add_explicit(&r->shared[r->plan.windows[i].scenario].vus_left, 1,
                                   memory_order_relaxed);
 }

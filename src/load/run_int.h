@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "js/vm.h"
+#include "load/pace.h"
 #include "load/plan.h"
 #include "load/run.h"
 #include "load/segment.h"
@@ -30,8 +31,12 @@ struct worker;
 /* ---- counters ------------------------------------------------------------------------------ */
 
 struct scenario_counters {
-    _Atomic uint32_t vus;        /* in it now */
+    _Atomic uint32_t vus;        /* in it now; arrival rates: in an iteration */
     _Atomic uint64_t iterations; /* ended, interrupted ones too */
+    /* Arrival rates only. */
+    _Atomic uint32_t pool; /* virtual users that came for its iterations */
+    _Atomic uint32_t idle; /* of them idle and not yet promised an iteration; any worker takes */
+    struct vu *idle_list;  /* the worker's own: idle ones, promised or not */
 };
 
 /* Of one worker, which writes them all the time: the padding keeps others off its cache line. */
@@ -47,6 +52,10 @@ struct scenario_shared {
     _Atomic uint64_t started;  /* shared iterations given out */
     _Atomic uint32_t vus_left; /* whose window isn't over yet */
     _Atomic int64_t ended_ns;  /* mono: the last window was over; 0 before */
+    /* Arrival rates only. */
+    _Atomic uint32_t extras; /* virtual users asked for beyond the planned ones */
+    _Atomic bool making;     /* one of them is being made */
+    _Atomic bool warned;     /* that there can be no more */
 };
 
 /* ---- a virtual user ------------------------------------------------------------------------ */
@@ -65,6 +74,18 @@ struct vu {
     bool has_setup_data, env_set;
     bool interrupted; /* by the hard timer, not by the end of the run */
     bool busy;        /* in an iteration */
+    /* Arrival rates only. */
+    struct vu *next_idle;
+    bool assigned;               /* was handed an iteration */
+    uint32_t extra_of, extra_id; /* while it is made later: scenario, number from 0 */
+};
+
+/* The coroutine that hands out a scenario's iterations on one worker. */
+struct arrival {
+    struct worker *worker;
+    uint32_t scenario;
+    struct co *co;
+    struct tagset *tags; /* of dropped iterations */
 };
 
 /* ---- a worker ------------------------------------------------------------------------------ */
@@ -81,7 +102,9 @@ struct worker {
     struct dialer *dialer;
     struct vu *vus;
     uint32_t vus_len;
-    uint32_t running;  /* coroutines of virtual users */
+    struct arrival *arrivals;
+    uint32_t arrivals_len;
+    uint32_t running;  /* coroutines of virtual users and of arrivals */
     struct co *boss;   /* init, then waits for the virtual users */
     struct timer tick; /* once a second: closes time buckets */
     bool go, aborted, quit;
@@ -107,6 +130,8 @@ void worker_fini(struct worker *w);
 YIELDS NODISCARD int vu_init(struct vu *v, struct worker *w, uint32_t id);
 void vu_fini(struct vu *v);
 void vu_main(void *arg); /* coroutine: its timetable */
+/* One iteration; false when it was interrupted. */
+YIELDS bool vu_iteration(struct vu *v);
 
 /* Host of a VM with the fields that all have; also for setup etc. */
 void run_host_init(struct run *r, struct js_host *h, struct loop *loop, struct shard *shard,

@@ -36,7 +36,7 @@ static int fill_info(struct run *r)
         .name = slash != NULL ? slash + 1 : path,
         .pwd = r->req->pwd,
         .options_json = buf_view(&r->archive_json),
-        .vus_max = r->plan.vus,
+        .vus_max = r->plan.vus_most,
         .duration_max_ns = r->plan.end_ns,
         .thresholds = r->threshold_list,
         .thresholds_len = r->threshold_list_len,

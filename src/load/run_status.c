@@ -1,6 +1,7 @@
 /* The run as it can be seen from outside. */
 
 #include "base/clock.h"
+#include "load/arrival.h"
 #include "load/run_int.h"
 #include "load/scenario.h"
 
@@ -35,6 +36,7 @@ static void sum_scenario(const struct run *r, size_t at, struct scenario_status 
         const struct scenario_counters *c = &r->workers[i].scenarios[at];
         s->vus += atomic_load_explicit(&c->vus, memory_order_relaxed);
         s->iterations += atomic_load_explicit(&c->iterations, memory_order_relaxed);
+        s->vus_pool += atomic_load_explicit(&c->pool, memory_order_relaxed);
     }
 }
 
@@ -70,6 +72,11 @@ static void fill_scenario(struct run *r, size_t at, int64_t now_ns, struct scena
     s->waiting_ns = MAX(ps->start_ns - passed_ns, (int64_t)0);
     int64_t within_ns = passed_ns > ps->start_ns ? passed_ns - ps->start_ns : 0;
     s->elapsed_ns = MIN(within_ns, s->duration_ns);
+    if (arrival_is(ps->config)) {
+        struct pace_arrival pace;
+        arrival_pace(ps->config, &pace);
+        s->rate = pace_arrival_rate(&pace, s->elapsed_ns) * segment_share(&r->segment);
+    }
     s->progress = s->waiting_ns > 0 ? 0 : progress_of(s);
     if (over)
         s->state = r->end != RUN_GOES_ON || s->progress < 1 ? SCENARIO_INTERRUPTED : SCENARIO_DONE;
@@ -94,7 +101,7 @@ void run_status_fill(struct run *r, struct run_status *s)
         .vus_active = run_vus_active(r),
         .vus_ready = run_vus_ready(r),
         .vus_planned = r->plan.vus,
-        .vus_max = r->plan.vus,
+        .vus_max = r->plan.vus_most,
         .scenarios = r->scenario_status,
         .scenarios_len = r->plan.scenarios_len,
     };

@@ -38,6 +38,8 @@ struct scenario_status {
     int64_t duration_ns; /* regular: without gracefulStop */
     double progress;     /* 0..1 */
     uint32_t vus, vus_max;
+    uint32_t vus_pool;                     /* arrival rates: those that came for its iterations */
+    double rate;                           /* arrival rates: iterations a second now */
     uint64_t iterations, iterations_total; /* shared and per-vu */
 };
 

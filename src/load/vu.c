@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "load/arrival.h"
 #include "load/run_int.h"
 #include "load/scenario.h"
 
@@ -36,7 +37,7 @@ static void on_hard(struct timer *t)
 int vu_init(struct vu *v, struct worker *w, uint32_t id)
 {
     struct run *r = w->run;
-    *v = (struct vu){.worker = w};
+    *v = (struct vu){.worker = w, .co = v->co}; /* one that is made late has it already */
     timer_init(&v->hard, on_hard);
     run_host_init(r, &v->host, w->loop, w->shard, w->dialer);
     v->host.vu_id = id + 1;
@@ -116,7 +117,6 @@ static void report_data(struct vu *v, int64_t now_ns)
 static void begin_iteration(struct vu *v)
 {
     struct js_host *h = &v->host;
-    h->tags = v->window_tags;
     if (tag_on(v, TAG_ITER))
         h->tags = with_number(v, h->tags, TAG_ITER, v->iterations);
     h->group = STR_EMPTY;
@@ -135,8 +135,7 @@ static void pad_iteration(struct vu *v, int64_t start_ns)
     (void)rc; /* cancelled: the caller sees it */
 }
 
-/* False when it was interrupted. */
-static bool run_iteration(struct vu *v)
+bool vu_iteration(struct vu *v)
 {
     struct worker *w = v->worker;
     begin_iteration(v);
@@ -219,7 +218,7 @@ static bool loop_window(struct vu *v, const struct window *win, uint64_t *done)
     int64_t stop_ns = w->start_ns + win->stop_ns;
     while (!w->aborted && clock_mono_ns() < stop_ns && take_iteration(v, *done)) {
         (*done)++;
-        bool whole = run_iteration(v);
+        bool whole = vu_iteration(v);
         atomic_fetch_add_explicit(&c->iterations, 1, memory_order_relaxed);
         if (w->aborted)
             return false;
@@ -232,12 +231,26 @@ static bool loop_window(struct vu *v, const struct window *win, uint64_t *done)
     return !w->aborted;
 }
 
+/* The same, and counted as active all the while. */
+static bool looping_window(struct vu *v, const struct window *win, uint64_t *done)
+{
+    struct worker *w = v->worker;
+    struct scenario_counters *c = &w->scenarios[win->scenario];
+    atomic_fetch_add_explicit(&c->vus, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&w->counters->vus_active, 1, memory_order_relaxed);
+    bool goes_on = loop_window(v, win, done);
+    atomic_fetch_sub_explicit(&c->vus, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&w->counters->vus_active, 1, memory_order_relaxed);
+    return goes_on;
+}
+
 /* The world learns of the setup data and of the scenario's own environment. */
 static int enter_scenario(struct vu *v, const struct window *win)
 {
     struct run *r = v->worker->run;
     v->scenario = &r->plan.scenarios[win->scenario];
     v->window_tags = window_tags(v, v->scenario->config);
+    v->host.tags = v->window_tags; /* what the script does to them lasts as long as the window */
     const struct opt_pairs *env = &v->scenario->config->env;
     if (env->len > 0 || v->env_set) {
         int rc = js_vm_set_env(v->vm, env->items, (uint32_t)env->len);
@@ -262,7 +275,6 @@ static int64_t hard_end(const struct window *win)
 static bool run_window(struct vu *v, const struct window *win)
 {
     struct worker *w = v->worker;
-    struct scenario_counters *c = &w->scenarios[win->scenario];
     if (co_sleep_until(w->start_ns + win->start_ns) < 0 || w->aborted)
         return false;
     int rc = enter_scenario(v, win);
@@ -274,14 +286,11 @@ static bool run_window(struct vu *v, const struct window *win)
         leave_scenario(v, 0);
         return true;
     }
-    atomic_fetch_add_explicit(&c->vus, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&w->counters->vus_active, 1, memory_order_relaxed);
     uint64_t done = 0;
-    bool goes_on = loop_window(v, win, &done);
+    bool goes_on =
+        arrival_is(v->scenario->config) ? arrival_window(v, win) : looping_window(v, win, &done);
     timer_stop(w->loop, &v->hard);
     leave_scenario(v, done);
-    atomic_fetch_sub_explicit(&c->vus, 1, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&w->counters->vus_active, 1, memory_order_relaxed);
     return goes_on;
 }
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "load/arrival.h"
 #include "load/run_int.h"
 
 #include <errno.h>
@@ -20,6 +21,9 @@ static void handle_abort(struct mail *m)
     for (uint32_t i = 0; i < w->vus_len; i++)
         if (w->vus[i].co != NULL)
             co_cancel(w->vus[i].co);
+    for (uint32_t i = 0; i < w->arrivals_len; i++)
+        if (w->arrivals[i].co != NULL)
+            co_cancel(w->arrivals[i].co);
 }
 
 void worker_abort(struct worker *w)
@@ -82,8 +86,8 @@ static int make_vus(struct worker *w)
     w->vus = mem_calloc((size_t)n + 1, sizeof *w->vus);
     if (w->vus == NULL)
         return err_set_errno(-ENOMEM, "make %u virtual users", n);
-    for (uint32_t i = 0; i < n; i++) {
-        w->vus_len = i + 1;
+    w->vus_len = n; /* those beyond the plan stay zeroed until they are needed */
+    for (uint32_t i = 0; i < n && w->index + i * r->workers_len < r->plan.vus; i++) {
         int rc = vu_init(&w->vus[i], w, w->index + i * r->workers_len);
         if (rc < 0)
             return rc;
@@ -104,23 +108,29 @@ static int init(struct worker *w)
     return rc;
 }
 
+static int spawn_all(struct worker *w)
+{
+    for (uint32_t i = 0; i < w->vus_len; i++) {
+        if (w->vus[i].vm == NULL)
+            continue;
+        int rc = co_spawn(w->loop, vu_main, &w->vus[i], &w->vus[i].co);
+        if (rc < 0)
+            return err_set_errno(rc, "start virtual user %u", w->vus[i].host.vu_id);
+        w->running++;
+    }
+    int rc = arrival_start(w);
+    return rc < 0 ? err_set_errno(rc, "start the arrival of iterations") : 0;
+}
+
 static int run_vus(struct worker *w)
 {
     w->state = WORKER_RUNNING;
-    for (uint32_t i = 0; i < w->vus_len && !w->aborted; i++) {
-        int rc = co_spawn(w->loop, vu_main, &w->vus[i], &w->vus[i].co);
-        if (rc < 0) {
-            handle_abort(&w->to_abort);
-            err_set_errno(rc, "start virtual user %u", w->vus[i].host.vu_id);
-            while (w->running > 0)
-                run_wait();
-            return rc;
-        }
-        w->running++;
-    }
+    int rc = spawn_all(w);
+    if (rc < 0)
+        handle_abort(&w->to_abort);
     while (w->running > 0)
         run_wait(); /* nothing cancels the boss any more */
-    return 0;
+    return rc;
 }
 
 static void finish(struct worker *w)
@@ -221,6 +231,7 @@ void worker_fini(struct worker *w)
     dialer_free(w->dialer);
     shard_free(w->shard);
     mem_free(w->vus);
+    mem_free(w->arrivals);
     mem_free(w->counters);
     mem_free(w->scenarios);
 }

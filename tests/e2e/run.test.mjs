@@ -50,6 +50,7 @@ function spawnSpate(args, { env = {}, input, onOut, onErr } = {}) {
   let err = '';
   p.stdout.on('data', (d) => { out += d; onOut?.(out, p); });
   p.stderr.on('data', (d) => { err += d; onErr?.(err, p); });
+  p.stdin.on('error', () => {}); // it may end before it reads
   p.stdin.end(input ?? '');
   return new Promise((ok) => p.on('close', (code, signal) => ok({ code, signal, out, err })));
 }
@@ -241,6 +242,25 @@ test('a virtual user keeps its world from one scenario to the next', async () =>
   const r = await run([s]);
   assert.match(r.err, /msg="n 2 1 2"/);
   assert.match(r.out, /1 max VUs/);
+});
+
+test('arrival rates: exact counts on any number of workers, dropped ones, further virtual users', async () => {
+  const ramp = script('ramping.js', `
+    export const options = { scenarios: { r: { executor: 'ramping-arrival-rate', startRate: 0, preAllocatedVUs: 4,
+      stages: [{ target: 40, duration: '500ms' }, { target: 40, duration: '500ms' }, { target: 0, duration: '500ms' }] } } };
+    export default () => {};`);
+  for (const workers of ['1', '3']) {
+    const r = await run(['--workers', workers, ramp]);
+    assert.match(r.out, /0\/4 VUs, 40 complete and 0 interrupted/, r.out);
+  }
+  const busy = script('busy.js', `
+    import { sleep } from 'k6';
+    export const options = { scenarios: { a: { executor: 'constant-arrival-rate', rate: 20, duration: '1s', preAllocatedVUs: 1, maxVUs: 3, gracefulStop: '0s' } } };
+    export default () => { sleep(30); };`);
+  const r = await run(['--workers', '2', busy]);
+  assert.match(r.out, /0\/3 VUs, 0 complete and 3 interrupted/);
+  assert.match(r.out, /dropped_iterations\.+: 18 /); // of 21
+  assert.match(r.err, /^time=\S+ level=warning msg="Insufficient VUs, reached 3 active VUs and cannot initialize more" executor=constant-arrival-rate scenario=a\n$/);
 });
 
 test('parts of a test add up to the whole', async () => {

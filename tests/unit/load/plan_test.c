@@ -49,7 +49,7 @@ static void check_sound(const struct plan *p)
                 assert_true(w->hard_ns <= w[1].start_ns);
             }
         }
-    assert_int_equal(p->first[p->vus], p->windows_len);
+    assert_int_equal(p->first[p->vus_most], p->windows_len);
 }
 
 static void test_vus(void **state)
@@ -114,8 +114,10 @@ static void test_ramp_reserves(void **state)
         if (p.plan.windows[i].index == 0)
             first = &p.plan.windows[i];
     }
-    assert_non_null(sixth);
-    assert_non_null(first);
+    if (sixth == NULL || first == NULL) {
+        fail_msg("the first or the sixth has no window");
+        return;
+    }
     assert_int_equal(sixth->start_ns, 2 * NS_PER_S);
     assert_int_equal(sixth->stop_ns, 3 * NS_PER_S);
     assert_int_equal(sixth->hard_ns, 33 * NS_PER_S);
@@ -155,6 +157,26 @@ static void test_shared_iterations_of_segments(void **state)
     assert_int_equal(sum, 11);
 }
 
+/* Those that may be made later have numbers behind all planned ones. */
+static void test_arrival_extras(void **state)
+{
+    (void)state;
+    struct planned p;
+    plan_of(&p,
+            "{\"scenarios\":{\"a\":{\"executor\":\"constant-arrival-rate\",\"rate\":5,"
+            "\"duration\":\"2s\",\"preAllocatedVUs\":2,\"maxVUs\":4},\"v\":{\"executor\":"
+            "\"constant-vus\",\"vus\":3,\"duration\":\"1s\"}}}",
+            NULL);
+    assert_int_equal(p.plan.vus, 5);
+    assert_int_equal(p.plan.vus_most, 7);
+    assert_int_equal(p.plan.scenarios[0].vus_planned, 2);
+    assert_int_equal(p.plan.scenarios[0].first_extra, 5);
+    assert_int_equal(p.plan.windows[p.plan.first[5]].vu, 5);
+    assert_int_equal(p.plan.windows[p.plan.first[6]].index, 3);
+    check_sound(&p.plan);
+    planned_fini(&p);
+}
+
 static void test_too_big(void **state)
 {
     (void)state;
@@ -169,8 +191,11 @@ static void test_too_big(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vus),        cmocka_unit_test(test_ramp_reserves),
-        cmocka_unit_test(test_ramp_frees), cmocka_unit_test(test_shared_iterations_of_segments),
+        cmocka_unit_test(test_vus),
+        cmocka_unit_test(test_ramp_reserves),
+        cmocka_unit_test(test_ramp_frees),
+        cmocka_unit_test(test_shared_iterations_of_segments),
+        cmocka_unit_test(test_arrival_extras),
         cmocka_unit_test(test_too_big),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
