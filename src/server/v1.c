@@ -163,7 +163,6 @@ static enum MHD_Result on_field(void *arg, enum MHD_ValueKind kind, const char *
 {
     struct form *f = arg;
     (void)kind;
-    (void)filename;
     (void)type;
     (void)encoding;
     (void)off;
@@ -171,18 +170,21 @@ static enum MHD_Result on_field(void *arg, enum MHD_ValueKind kind, const char *
         const char *key;
         struct buf *to;
     } fields[] = {
-        {"name", &f->name}, {"project_id", &f->project_id},
-        {"vus", &f->vus},   {"duration", &f->duration},
-        {"file", &f->file},
+        {"name", &f->name},
+        {"project_id", &f->project_id},
+        {"vus", &f->vus},
+        {"duration", &f->duration},
     };
-    if (filename && !key)
+    /* The archive is the one file, whatever its field is called: k6 has used `archive.tar` and
+     * `file`. */
+    if (filename) {
+        buf_append(&f->file, data, size);
+        f->has_file = true;
         return MHD_YES;
+    }
     for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-        if (strcmp(fields[i].key, key) != 0)
-            continue;
-        buf_append(fields[i].to, data, size);
-        if (fields[i].to == &f->file)
-            f->has_file = true;
+        if (key && strcmp(fields[i].key, key) == 0)
+            buf_append(fields[i].to, data, size);
     }
     return MHD_YES;
 }

@@ -5,6 +5,7 @@
 #include "client.h"
 #include "codec/metricset.h"
 #include "codec/snappy.h"
+#include "codec/tar.h"
 #include "traffic.h"
 
 #include <errno.h>
@@ -155,6 +156,30 @@ static void test_k6_recording(void **state)
     ASSERT_SAYS(r, "\"name\":\"checkout.js\"");
 }
 
+/* A run with an archive in a field of that name. */
+static void check_field_name(const char *name)
+{
+    CLEANUP(buf_fini) struct buf form;
+    CLEANUP(reply_free) struct reply r = {0};
+    buf_init(&form, 1 << 20);
+    buf_printf(&form,
+               "--x\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nfield\r\n--x\r\n"
+               "Content-Disposition: form-data; name=\"%s\"; filename=\"archive.tar\"\r\n"
+               "Content-Type: application/octet-stream\r\n\r\n",
+               name);
+    static const char metadata[] = "{\"options\":{\"vus\":7}}";
+    tar_put_file(&form, STR("metadata.json"), metadata, strlen(metadata), 0);
+    tar_finish(&form);
+    buf_z(&form, "\r\n--x--\r\n");
+    assert_int_equal(buf_finish(&form), 0);
+    call(&w, "POST", "/v1/tests", "Content-Type: multipart/form-data; boundary=x\r\n", form.data,
+         form.len, &r);
+    if (r.status != 200)
+        fail_msg("%d: %s", r.status, reply_text(&r));
+    get(&w, "/cloud/v6/test_runs/2", &r);
+    ASSERT_SAYS(r, "\"options\":{\"vus\":7}");
+}
+
 /* The archive as k6 sends it, in its own form. */
 static void test_archive(void **state)
 {
@@ -178,6 +203,7 @@ static void test_archive(void **state)
     assert_true(found);
     CLEANUP(reply_free) struct reply r = {0};
     char value[256];
+    check_field_name("archive.tar");
     get(&w, "/cloud/v6/test_runs/1", &r);
     ASSERT_SAYS(r, "\"options\":{\"paused\":null");
     get(&w, "/cloud/v5/test_runs/1/thresholds", &r);
