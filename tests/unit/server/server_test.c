@@ -163,16 +163,16 @@ static void check_field_name(const char *name)
     CLEANUP(reply_free) struct reply r = {0};
     buf_init(&form, 1 << 20);
     buf_printf(&form,
-               "--x\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nfield\r\n--x\r\n"
+               "--xyz\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nfield\r\n--xyz\r\n"
                "Content-Disposition: form-data; name=\"%s\"; filename=\"archive.tar\"\r\n"
                "Content-Type: application/octet-stream\r\n\r\n",
                name);
     static const char metadata[] = "{\"options\":{\"vus\":7}}";
     tar_put_file(&form, STR("metadata.json"), metadata, strlen(metadata), 0);
     tar_finish(&form);
-    buf_z(&form, "\r\n--x--\r\n");
+    buf_z(&form, "\r\n--xyz--\r\n");
     assert_int_equal(buf_finish(&form), 0);
-    call(&w, "POST", "/v1/tests", "Content-Type: multipart/form-data; boundary=x\r\n", form.data,
+    call(&w, "POST", "/v1/tests", "Content-Type: multipart/form-data; boundary=xyz\r\n", form.data,
          form.len, &r);
     if (r.status != 200)
         fail_msg("%d: %s", r.status, reply_text(&r));
@@ -222,15 +222,15 @@ static void test_archive(void **state)
     assert_int_equal(r.status, 200);
     ASSERT_SAYS(r, "import http from");
     static const char *const bad[] = {
-        "--x\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nn\r\n"
-        "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"archive.tar\"\r\n\r\n"
-        "not a tar\r\n--x--\r\n",
-        "--x\r\nno headers",
+        "--xyz\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\nn\r\n"
+        "--xyz\r\nContent-Disposition: form-data; name=\"file\"; filename=\"archive.tar\"\r\n\r\n"
+        "not a tar\r\n--xyz--\r\n",
+        "--xyz\r\nno headers",
         "",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         reply_free(&r);
-        call(&w, "POST", "/v1/tests", "Content-Type: multipart/form-data; boundary=x\r\n", bad[i],
+        call(&w, "POST", "/v1/tests", "Content-Type: multipart/form-data; boundary=xyz\r\n", bad[i],
              strlen(bad[i]), &r);
         assert_int_equal(r.status, 400);
     }
