@@ -248,7 +248,7 @@ static bool parse_duration(struct str text, double *ret_ns)
 
 int js_duration_of(JSContext *ctx, JSValueConst v, int64_t *ret_ns)
 {
-    double ns = NAN;
+    double ns = (double)NAN;
     if (JS_IsNumber(v)) {
         if (JS_ToFloat64(ctx, &ns, v) < 0)
             return -1;

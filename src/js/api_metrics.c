@@ -73,7 +73,7 @@ static JSValue metric_add(JSContext *ctx, JSValueConst this_val, int argc, JSVal
     if (!js_not_in_init(ctx, "Adding to metrics"))
         return JS_EXCEPTION;
     JSValueConst v = js_arg(argc, argv, 0);
-    double number = NAN;
+    double number = (double)NAN;
     if (!js_is_nullish(v) && JS_ToFloat64(ctx, &number, v) < 0)
         JS_FreeValue(ctx, JS_GetException(ctx));
     if (isnan(number))

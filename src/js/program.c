@@ -283,7 +283,7 @@ int js_program_load(const char *path, struct str source, const char *pwd, struct
         return rc;
     }
     rc = compile_start(p);
-    uint32_t unit;
+    uint32_t unit = 0;
     if (rc == 0)
         rc = unit_add(p, str_of(p->main_path), str_of(p->main_dir), &unit);
     if (rc == 0)
