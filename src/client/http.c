@@ -306,7 +306,8 @@ static int fail_read(struct call *k, const struct http_conn *conn, int rc)
 
 /* ---- the request's head -------------------------------------------------------------------- */
 
-enum { HEADERS_INLINE = 24 };
+/* OWN_HEADERS: Cookie, Authorization, Referer, Connection. */
+enum { HEADERS_INLINE = 24, OWN_HEADERS = 4 };
 
 struct headers {
     struct http_header *list;
@@ -417,7 +418,7 @@ static int64_t content_length(const struct call *k)
 /* Sorts the script's headers into `h` and `head`, checks them, and notes what is there. */
 struct given {
     struct str cookie;
-    bool authorization, referer, closes;
+    bool authorization, referer, connection, closes;
 };
 
 static int take_headers(struct call *k, struct http1_request *head, struct headers *h,
@@ -442,8 +443,9 @@ static int take_headers(struct call *k, struct http1_request *head, struct heade
                    !name_is(one.name, "Transfer-Encoding") && !name_is(one.name, "Trailer")) {
             ret->authorization = ret->authorization || name_is(one.name, "Authorization");
             ret->referer = ret->referer || name_is(one.name, "Referer");
-            ret->closes = ret->closes || (name_is(one.name, "Connection") &&
-                                          str_ieq(str_trim(one.value), STR("close")));
+            bool connection = name_is(one.name, "Connection");
+            ret->connection = ret->connection || connection;
+            ret->closes = ret->closes || (connection && str_ieq(str_trim(one.value), STR("close")));
             insert_header(h, one);
         }
     }
@@ -469,8 +471,8 @@ static int write_request(struct call *k, struct buf *out, bool *ret_closes)
     h.list = h.room;
     h.len = 0;
     CLEANUP(mem_freep) void *many = NULL;
-    if (req->headers_len + 3 > HEADERS_INLINE) {
-        h.list = many = mem_calloc(req->headers_len + 3, sizeof *h.list);
+    if (req->headers_len + OWN_HEADERS > HEADERS_INLINE) {
+        h.list = many = mem_calloc(req->headers_len + OWN_HEADERS, sizeof *h.list);
         if (!many)
             return fail_plain(k, err_set(-ENOMEM, "request headers"), HTTP_ERROR_DEFAULT);
     }
@@ -491,6 +493,8 @@ static int write_request(struct call *k, struct buf *out, bool *ret_closes)
     }
     if (k->referer.len > 0 && !given.referer)
         insert_header(&h, (struct http_header){STR("Referer"), buf_view(&k->referer)});
+    if (k->c->o.idle_per_host_max == 0 && !given.connection) /* behind the sorted ones, as in Go */
+        h.list[h.len++] = (struct http_header){STR("Connection"), STR("close")};
     head.headers = h.list;
     head.headers_len = h.len;
     *ret_closes = given.closes;

@@ -265,6 +265,33 @@ static void test_basic_auth(void **state)
     WITH_SERVER(do_basic_auth, {.reply = OK_REPLY});
 }
 
+static void do_no_reuse(struct world *w)
+{
+    struct http_client_options o = {.dialer = w->dialer, .user_agent = "ua"};
+    struct http_client *keeps = w->client;
+    assert_int_equal(http_client_new(&o, &w->client), 0);
+    const struct http_header header = {STR("X"), STR("y")};
+    for (int i = 0; i < 2; i++) {
+        struct call c = {
+            .method = "GET", .path = "/", .req = {.headers = &header, .headers_len = 1}};
+        assert_int_equal(go(w, &c), 0);
+        done(&c);
+    }
+    http_client_free(w->client);
+    w->client = keeps;
+    stop_server(w);
+    assert_int_equal(w->server.connections, 2);
+    assert_request(w, 0,
+                   "GET / HTTP/1.1\r\nHost: 127.0.0.1:PORT\r\nUser-Agent: ua\r\nX: y\r\n"
+                   "Connection: close\r\n\r\n");
+}
+
+static void test_no_reuse(void **state)
+{
+    (void)state;
+    WITH_SERVER(do_no_reuse, {.reply = OK_REPLY}, {.reply = OK_REPLY});
+}
+
 static void do_invalid_header(struct world *w)
 {
     const struct http_header header = {STR("A b"), STR("v")};
@@ -793,6 +820,7 @@ int main(void)
         cmocka_unit_test(test_keep_alive),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_basic_auth),
+        cmocka_unit_test(test_no_reuse),
         cmocka_unit_test(test_invalid_header),
         cmocka_unit_test(test_large_body),
         cmocka_unit_test(test_redirects),
