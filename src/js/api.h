@@ -55,6 +55,9 @@ struct js_api_module {
      * by name too; both may be NULL.  fill(): 0, or -1 with an exception pending. */
     const char *const *more;
     int (*fill)(JSContext *ctx, JSValueConst object);
+    /* The value that is exported by this name, when it isn't simply the object's property; may be
+     * NULL. */
+    JSValue (*named)(JSContext *ctx, const char *name);
 
     /* State of the module in one VM; all optional.  open() is called when the module is imported,
      * before fill(); NULL from it means out of memory.  close() is called when the VM goes, while

@@ -106,11 +106,9 @@ static int check_sample(JSContext *ctx, const struct check_call *c, struct str n
     js_tags_init(&tags, ctx);
     if (c->has_tags && js_tags_read(&tags, c->tags) < 0)
         return -1;
-    bool tagged = !host->run || (host->run->system_tags & TAG_BIT(TAG_CHECK));
-    if (tagged && js_tags_add(&tags, STR("check"), name) < 0)
-        return -1;
-    struct tagset *set = js_tags_intern(&tags, host->tags);
-    js_sample(host, registry_builtin(host->registry, METRIC_CHECKS), set, passed ? 1 : 0);
+    shard_add_check(host->shard, host->tags, host->group, name, tags.tag, tags.len,
+                    host->run ? host->run->system_tags : TAGS_DEFAULT_BITS, passed,
+                    js_wall_ns(host));
     return 0;
 }
 
@@ -198,6 +196,14 @@ static bool is_async_function(JSContext *ctx, JSValueConst fn)
     return yes;
 }
 
+/* The tags as they are now, with the group of `outer`. */
+static struct tagset *with_group_of(struct js_host *host, const struct tagset *outer)
+{
+    const struct tag *group = tags_find(outer, STR("group"));
+    struct tag tag = {STR("group"), group ? group->value : STR_EMPTY};
+    return tags_with(shard_tags(host->shard), host->tags, &tag, 1);
+}
+
 /* Runs fn in the group `path`, and takes the sample of how long it took. */
 static JSValue group_run(JSContext *ctx, struct str path, JSValueConst fn)
 {
@@ -208,6 +214,7 @@ static JSValue group_run(JSContext *ctx, struct str path, JSValueConst fn)
 
     struct tagset *outer_tags = host->tags;
     struct str outer_group = host->group;
+    uint32_t changes = host->tag_changes;
     bool tagged = !host->run || (host->run->system_tags & TAG_BIT(TAG_GROUP));
     if (host->shard && tagged) {
         struct tag tag = {STR("group"), path};
@@ -219,7 +226,8 @@ static JSValue group_run(JSContext *ctx, struct str path, JSValueConst fn)
     double ms = (double)(clock_mono_ns() - start_ns) / NS_PER_MS;
     if (!vm_stopped(js_vm_of(ctx)))
         js_sample(host, registry_builtin(host->registry, METRIC_GROUP_DURATION), host->tags, ms);
-    host->tags = outer_tags;
+    host->tags = host->tag_changes == changes || !host->shard ? outer_tags
+                                                             : with_group_of(host, outer_tags);
     host->group = outer_group;
     return result;
 }

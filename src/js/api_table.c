@@ -1,3 +1,5 @@
+#include "js/api_table.h"
+
 #include <stddef.h>
 
 #include "base/err.h"
@@ -16,7 +18,6 @@ static const struct js_api_module *const modules[] = {
 static const char *const later[] = {
     "k6/browser",
     "k6/crypto/x509",
-    "k6/execution",
     "k6/experimental/csv",
     "k6/experimental/fs",
     "k6/experimental/redis",

@@ -40,6 +40,43 @@ struct js_run_options {
     int64_t vu_memory_max; /* bytes of a VU's JS heap; 0: the default of limits.h */
 };
 
+struct js_host;
+
+/* The scenario that a virtual user is in. */
+struct js_scenario_info {
+    const char *name, *executor;
+    int64_t start_ms;               /* since 1970 */
+    double progress;                /* 0..1 */
+    uint64_t iteration_in_instance; /* of all its iterations here, from 0; each one has its own */
+    uint64_t iteration_in_test;     /* of all its iterations on all machines */
+};
+
+/* This process's part of the test. */
+struct js_instance_info {
+    int64_t elapsed_ns; /* since setup() began */
+    uint64_t iterations_completed, iterations_interrupted;
+    uint32_t vus_active, vus_initialized;
+};
+
+struct js_vu_info {
+    uint32_t id_in_test;            /* over all machines, from 1; setup() and the like: 0 */
+    uint64_t iteration_in_scenario; /* of this virtual user's in it, from 0 */
+};
+
+/* What k6/execution asks of the run, on the VM's thread; none of it waits. */
+struct js_execution_ops {
+    /* An iteration begins: gives it its numbers. Called in VMs that have imported k6/execution, no
+     * others. */
+    void (*begin_iteration)(struct js_host *h);
+    bool (*scenario)(struct js_host *h, struct js_scenario_info *ret); /* false: in none */
+    void (*instance)(struct js_host *h, struct js_instance_info *ret);
+    void (*vu)(struct js_host *h, struct js_vu_info *ret);
+    struct str (*options)(struct js_host *h); /* consolidated, JSON; valid as long as the run */
+    /* Ends the whole test soon; the engine interrupts the calling VM itself.  In init code too. */
+    void (*abort)(struct js_host *h, const char *message);
+    void (*fail)(struct js_host *h); /* the test goes on, but won't have passed */
+};
+
 struct js_host {
     struct loop *loop;
     const struct js_run_options *run;
@@ -57,6 +94,7 @@ struct js_host {
     uint64_t iteration;  /* __ITER */
     struct tagset *tags; /* run + scenario + VU + group tags: the base of every sample */
     struct str group;    /* full path "::outer::inner", "" at the root */
+    uint32_t tag_changes; /* by the script, with exec.vu.tags */
 
     /* Counted by the http API on all its sockets, reported by load/ as data_sent/_received once an
      * iteration. */
@@ -67,6 +105,8 @@ struct js_host {
     void (*on_group)(void *arg, struct str path);
     void (*on_check)(void *arg, struct str group_path, struct str name);
     void *arg;
+
+    const struct js_execution_ops *execution; /* NULL: nothing is known of a run */
 };
 
 #endif

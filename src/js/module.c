@@ -50,9 +50,10 @@ static const struct js_api_module *api_of(JSContext *ctx, JSModuleDef *def)
     return m;
 }
 
-static int export_property(JSContext *ctx, JSModuleDef *def, JSValueConst object, const char *name)
+static int api_export(JSContext *ctx, JSModuleDef *def, const struct js_api_module *m,
+                      JSValueConst object, const char *name)
 {
-    JSValue v = JS_GetPropertyStr(ctx, object, name);
+    JSValue v = m->named ? m->named(ctx, name) : JS_GetPropertyStr(ctx, object, name);
     if (JS_IsException(v))
         return -1;
     return JS_SetModuleExport(ctx, def, name, v);
@@ -68,9 +69,9 @@ static int api_evaluate(JSContext *ctx, JSModuleDef *def)
         return -1;
     int rc = 0;
     for (int i = 0; rc == 0 && i < m->list_len; i++)
-        rc = export_property(ctx, def, object, m->list[i].name);
+        rc = api_export(ctx, def, m, object, m->list[i].name);
     for (size_t i = 0; rc == 0 && m->more && m->more[i]; i++)
-        rc = export_property(ctx, def, object, m->more[i]);
+        rc = api_export(ctx, def, m, object, m->more[i]);
     if (rc < 0) {
         JS_FreeValue(ctx, object);
         return -1;
