@@ -236,6 +236,8 @@ static int start(struct js_vm *vm)
     vm_leave(vm);
     if (rc == 0 && vm->first)
         rc = program_seal(vm->program);
+    if (co_self())
+        co_stack_trim(); /* init code went deeper than most iterations will */
     return rc;
 }
 
