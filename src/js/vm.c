@@ -420,7 +420,8 @@ int js_vm_call(struct js_vm *vm, const char *name, struct buf *ret_json)
 {
     vm_enter(vm);
     JSValue value = JS_UNDEFINED;
-    int rc = call(vm, name, vm->setup_data, &value);
+    /* A script that is stopped already must not run up to the first look at that. */
+    int rc = vm_stopped(vm) ? -ECANCELED : call(vm, name, vm->setup_data, &value);
     if (rc == 0 && ret_json) {
         if (append_json(vm->ctx, value, ret_json) < 0)
             rc = fail_exception(vm);
