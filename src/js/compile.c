@@ -155,6 +155,12 @@ int compile_unit(struct js_program *p, uint32_t unit, const struct js_file *file
         JS_FreeValue(ctx, JS_GetException(ctx));
         return p->load_rc;
     }
+    if (str_ends(str_of(name), STR(".ts"))) { /* one without types is JavaScript, and fine */
+        JS_FreeValue(ctx, JS_GetException(ctx));
+        int rc = err_set(E_UNSUPPORTED,
+                         "%s: TypeScript isn't there yet: make JavaScript of it first", name);
+        return err_exit(rc, EXIT_SCRIPT);
+    }
     return syntax_error(p, name);
 }
 
