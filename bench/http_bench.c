@@ -34,7 +34,7 @@ struct bench {
     struct shard *shard;
     struct dialer *dialer;
     struct loop *loop;
-    int64_t end_ns, warm_ns, wall_offset_ns;
+    int64_t seconds, end_ns, warm_ns, wall_offset_ns;
     struct vu *vus;
     int vus_len, ready;
     uint64_t iterations;
@@ -85,8 +85,9 @@ static void run_vu(void *arg)
         js_vm_begin_iteration(v->vm);
         if (js_vm_call(v->vm, "default", NULL) < 0)
             die("iteration");
-        if (!bench.warm && clock_mono_ns() > bench.warm_ns) {
+        if (!bench.warm && bench.ready == bench.vus_len && clock_mono_ns() > bench.warm_ns) {
             bench.warm = true;
+            bench.end_ns = clock_mono_ns() + bench.seconds * NS_PER_S;
             bench.iterations = 0;
             getrusage(RUSAGE_THREAD, &bench.from);
         }
@@ -125,7 +126,8 @@ int main(int argc, char **argv)
         die("set up");
     bench.vus = mem_calloc((size_t)bench.vus_len, sizeof *bench.vus);
     bench.warm_ns = clock_mono_ns() + NS_PER_S / 2;
-    bench.end_ns = clock_mono_ns() + NS_PER_S / 2 + (int64_t)atoi(argv[4]) * NS_PER_S;
+    bench.seconds = atoi(argv[4]);
+    bench.end_ns = INT64_MAX; /* until they are all there */
     for (int i = 0; i < bench.vus_len; i++) {
         struct co *co;
         if (co_spawn(bench.loop, run_vu, &bench.vus[i], &co) < 0)

@@ -1131,7 +1131,7 @@ static void *http_open(JSContext *ctx)
     s->host = js_host_of(ctx);
     for (int i = 0; i < URL_KEY_SLOTS; i++)
         s->url_keys[i].key = JS_UNDEFINED;
-    for (int i = 0; i < FIELD_LEN; i++)
+    for (size_t i = 0; i < ARRAY_LEN(s->methods); i++)
         s->methods[i] = JS_UNDEFINED;
     for (int i = 0; i < PARAM_LEN; i++)
         s->params[i] = JS_NewAtom(ctx, params[i]);
@@ -1150,10 +1150,10 @@ static void http_close(JSContext *ctx, void *state)
     }
     for (int i = 0; i < URL_SLOTS; i++)
         url_entry_unref(s->urls[i]);
-    for (int i = 0; i < FIELD_LEN; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(s->methods); i++)
         JS_FreeValue(ctx, s->methods[i]);
+    for (int i = 0; i < FIELD_LEN; i++)
         JS_FreeAtom(ctx, s->fields[i]);
-    }
     for (int i = 0; i < PARAM_LEN; i++)
         JS_FreeAtom(ctx, s->params[i]);
     mem_free(s);

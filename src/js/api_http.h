@@ -110,6 +110,7 @@ enum response_field {
     FIELD_ERROR_CODE,
     FIELD_REQUEST,
     FIELD_CLICK_LINK,
+    FIELD_METHODS = FIELD_CLICK_LINK, /* they and all behind are functions */
     FIELD_HTML,
     FIELD_JSON,
     FIELD_SUBMIT_FORM,
@@ -148,7 +149,7 @@ JSValue http_text(JSContext *ctx, struct str body);
 
 /* ---- the module in one VM ------------------------------------------------------------------- */
 
-enum { URL_SLOTS = 64, URL_KEY_SLOTS = 16, FIELD_SLOTS = 64 };
+enum { URL_SLOTS = 32, URL_KEY_SLOTS = 16, FIELD_SLOTS = 64 };
 
 enum param_atom {
     PARAM_HEADERS,
@@ -175,8 +176,8 @@ struct http_state {
     struct url_entry *urls[URL_SLOTS];      /* by text */
     JSAtom params[PARAM_LEN];
     JSAtom fields[FIELD_LEN];
-    uint8_t field_slots[FIELD_SLOTS]; /* FIELD_ + 1 by atom, open addressing */
-    JSValue methods[FIELD_LEN];       /* json() etc., shared by all responses */
+    uint8_t field_slots[FIELD_SLOTS];           /* FIELD_ + 1 by atom, open addressing */
+    JSValue methods[FIELD_LEN - FIELD_METHODS]; /* json() etc., shared by all responses */
 };
 
 #endif

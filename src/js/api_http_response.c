@@ -299,7 +299,7 @@ static JSValue make_field(JSContext *ctx, struct response *r, enum response_fiel
     case FIELD_JSON:
     case FIELD_SUBMIT_FORM: {
         const struct http_state *state = js_api_state(ctx, JS_API_HTTP);
-        return JS_DupValue(ctx, state->methods[f]);
+        return JS_DupValue(ctx, state->methods[f - FIELD_METHODS]);
     }
     case FIELD_LEN:
         break;
@@ -592,14 +592,16 @@ static JSClassExoticMethods response_exotic = {
 
 static int make_methods(JSContext *ctx, struct http_state *s)
 {
-    s->methods[FIELD_JSON] = JS_NewCFunction(ctx, response_json, "json", 1);
-    static const enum response_field absent[] = {FIELD_CLICK_LINK, FIELD_HTML, FIELD_SUBMIT_FORM};
-    for (size_t i = 0; i < ARRAY_LEN(absent); i++)
-        s->methods[absent[i]] = JS_NewCFunctionMagic(ctx, response_absent, field_names[absent[i]],
-                                                     1, JS_CFUNC_generic_magic, (int)absent[i]);
-    for (size_t i = FIELD_CLICK_LINK; i < FIELD_LEN; i++)
-        if (JS_IsException(s->methods[i]))
+    for (int f = FIELD_METHODS; f < FIELD_LEN; f++) {
+        JSValue *slot = &s->methods[f - FIELD_METHODS];
+        if (f == FIELD_JSON)
+            *slot = JS_NewCFunction(ctx, response_json, field_names[f], 1);
+        else
+            *slot = JS_NewCFunctionMagic(ctx, response_absent, field_names[f], 1,
+                                         JS_CFUNC_generic_magic, f);
+        if (JS_IsException(*slot))
             return -1;
+    }
     return 0;
 }
 
