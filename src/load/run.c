@@ -44,6 +44,11 @@ void run_fail(struct run *r, int code)
     run_stop(r, RUN_FAILED);
 }
 
+void run_abort(struct run *r, const char *message)
+{
+    run_fail(r, err_exit(err_set(E_SCRIPT, "%s", message), EXIT_SCRIPT_ABORTED));
+}
+
 static void on_signal(void *arg, int signum)
 {
     struct run *r = arg;
@@ -303,6 +308,8 @@ static int exit_code_of(const struct run *r)
 {
     switch (r->end) {
     case RUN_GOES_ON:
+        if (r->marked_failed)
+            return EXIT_MARKED_FAILED;
         return r->thresholds_failed > 0 ? EXIT_THRESHOLDS : EXIT_OK;
     case RUN_INTERRUPTED:
         return EXIT_INTERRUPTED;
@@ -419,6 +426,9 @@ static int verdict(struct run *r)
     CLEANUP(buf_fini) struct buf names = {0};
     switch (r->end) {
     case RUN_GOES_ON:
+        if (r->marked_failed)
+            return err_exit(err_set(E_REFUSED, "test run was marked as failed"),
+                            EXIT_MARKED_FAILED);
         if (r->thresholds_failed == 0)
             return 0;
         buf_init(&names, ERR_MESSAGE_MAX);

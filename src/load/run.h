@@ -33,6 +33,7 @@ enum exit_code {
     EXIT_INTERRUPTED = 105,
     EXIT_SCRIPT = 107,
     EXIT_SCRIPT_ABORTED = 108,
+    EXIT_MARKED_FAILED = 110,
     EXIT_USAGE = 255,
 };
 

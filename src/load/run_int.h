@@ -50,6 +50,7 @@ struct worker_counters {
 /* Of one scenario, over all workers. */
 struct scenario_shared {
     _Atomic uint64_t started;  /* shared iterations given out */
+    _Atomic uint64_t numbered; /* iterations begun; only when the script imports k6/execution */
     _Atomic uint32_t vus_left; /* whose window isn't over yet */
     _Atomic int64_t ended_ns;  /* mono: the last window was over; 0 before */
     /* Arrival rates only. */
@@ -74,6 +75,10 @@ struct vu {
     bool has_setup_data, env_set;
     bool interrupted; /* by the hard timer, not by the end of the run */
     bool busy;        /* in an iteration */
+    /* For k6/execution: numbers of the iteration, within the scenario here and of this virtual
+     * user's in it; how many it has begun, by scenario (owned, NULL before the first). */
+    uint64_t number, number_in_scenario;
+    uint64_t *scenario_iterations;
     /* Arrival rates only. */
     struct vu *next_idle;
     bool assigned;               /* was handed an iteration */
@@ -115,6 +120,8 @@ struct worker {
 
     struct mail to_abort, to_go, to_quit; /* main → worker, each sent once */
     struct mail ready, ended;             /* worker → main */
+    struct mail test_aborted;             /* likewise, once `abort_message` isn't NULL */
+    char *abort_message;                  /* owned */
     int rc;                               /* of init; valid with `ready` */
     struct err err;
     bool is_ready, has_ended, abort_sent; /* main's */
@@ -123,6 +130,8 @@ struct worker {
 NODISCARD int worker_start(struct worker *w); /* its thread */
 void worker_go(struct worker *w, int64_t start_ns);
 void worker_abort(struct worker *w);
+/* The script ends the whole test; on the worker's thread. */
+void worker_abort_test(struct worker *w, const char *message);
 void worker_join(struct worker *w); /* once it has ended, or will soon */
 void worker_fini(struct worker *w);
 
@@ -182,7 +191,7 @@ struct run {
     int64_t stop_ns;  /* mono: after teardown; 0 before */
 
     enum run_end end;
-    _Atomic bool stopping; /* `end` isn't RUN_GOES_ON; workers look at it */
+    _Atomic bool marked_failed; /* by the script, exec.test.fail() */
     int end_signal;
     int end_code;
     struct err end_err;
@@ -211,6 +220,8 @@ struct run {
 void run_stop(struct run *r, enum run_end end);
 /* The same with the current error as the reason. */
 void run_fail(struct run *r, int code);
+/* The same because the script wants it so. */
+void run_abort(struct run *r, const char *message);
 
 /* Until somebody wakes the coroutine. Where nothing may end the wait early, callers loop on their
  * condition, and nobody cancels. */

@@ -35,6 +35,25 @@ void worker_abort(struct worker *w)
     mail_send(w->loop, &w->to_abort);
 }
 
+static void handle_test_aborted(struct mail *m)
+{
+    struct worker *w = CONTAINER_OF(m, struct worker, test_aborted);
+    run_abort(w->run, w->abort_message);
+}
+
+void worker_abort_test(struct worker *w, const char *message)
+{
+    if (w->abort_message == NULL) {
+        w->abort_message = mem_strdup(message);
+        w->test_aborted.fn = handle_test_aborted;
+        if (w->abort_message != NULL)
+            mail_send(w->run->loop, &w->test_aborted);
+        else
+            log_error("%s", message); /* this worker ends, others have no memory to be told */
+    }
+    handle_abort(&w->to_abort);
+}
+
 static void handle_go(struct mail *m)
 {
     struct worker *w = CONTAINER_OF(m, struct worker, to_go);
@@ -234,4 +253,5 @@ void worker_fini(struct worker *w)
     mem_free(w->arrivals);
     mem_free(w->counters);
     mem_free(w->scenarios);
+    mem_free(w->abort_message);
 }
