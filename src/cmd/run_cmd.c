@@ -269,7 +269,7 @@ static int set_own(struct run_cmd *c)
     struct run_request *q = &c->request;
     const char *workers = flag_or_env(c, "workers", "SPATE_WORKERS");
     const char *memory = flag_or_env(c, "vu-memory-limit", "SPATE_VU_MEMORY_LIMIT");
-    int64_t n;
+    int64_t n = 0;
     if (workers != NULL && (str_to_i64(str_of(workers), &n) < 0 || n < 1 || n > LOAD_WORKERS_MAX))
         return usage_error(err_set(E_CONFIG, "--workers must be a number from 1 to %d, not '%s'",
                                    LOAD_WORKERS_MAX, workers));

@@ -46,7 +46,9 @@ void run_fail(struct run *r, int code)
 
 void run_abort(struct run *r, const char *message)
 {
-    run_fail(r, err_exit(err_set(E_SCRIPT, "%s", message), EXIT_SCRIPT_ABORTED));
+    /* Many virtual users may do it at the same moment: the first has said why. */
+    if (r->end == RUN_GOES_ON)
+        run_fail(r, err_exit(err_set(E_SCRIPT, "%s", message), EXIT_SCRIPT_ABORTED));
 }
 
 static void on_signal(void *arg, int signum)

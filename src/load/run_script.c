@@ -149,7 +149,7 @@ static int prepare(struct run *r, struct js_vm *vm)
 int run_load(struct run *r)
 {
     struct options none;
-    struct stage_host at = {.run = r};
+    struct js_host host;
     struct js_vm *vm = NULL;
     options_init(&none, &r->arena);
     int rc = options_finish(&none);
@@ -158,9 +158,8 @@ int run_load(struct run *r)
     if (rc < 0)
         return rc;
     r->settings.run.vu_memory_max = r->req->vu_memory_max;
-    run_host_init(r, &at.host, r->loop, NULL, NULL);
-    at.host.execution = &execution_of_stage;
-    rc = js_vm_new(r->program, &at.host, &vm);
+    run_host_init(r, &host, r->loop, NULL, NULL);
+    rc = js_vm_new(r->program, &host, &vm);
     rc = rc < 0 ? script_error(rc) : prepare(r, vm);
     js_vm_free(vm);
     return rc;
@@ -170,34 +169,33 @@ int run_load(struct run *r)
 
 /* A stage runs in a world of its own, made for it, as virtual user 0. */
 struct stage_run {
-    struct stage_host at;
+    struct js_host host;
     struct js_vm *vm;
 };
 
 static int open_stage(struct run *r, struct stage_run *s, enum js_stage stage, const char *group)
 {
-    *s = (struct stage_run){.at.run = r};
-    run_host_init(r, &s->at.host, r->loop, r->shard, r->dialer);
-    s->at.host.execution = &execution_of_stage;
-    int rc = js_vm_new(r->program, &s->at.host, &s->vm);
+    *s = (struct stage_run){0};
+    run_host_init(r, &s->host, r->loop, r->shard, r->dialer);
+    int rc = js_vm_new(r->program, &s->host, &s->vm);
     if (rc == 0)
         rc = js_vm_set_options(s->vm, buf_view(&r->options_json));
     if (rc == 0 && stage != JS_STAGE_SETUP)
         rc = js_vm_set_setup_data(s->vm, buf_view(&r->setup_data));
-    s->at.host.stage = stage;
-    s->at.host.group = str_of(group);
-    s->at.host.tags = run_tagset(r, r->shard, group);
+    s->host.stage = stage;
+    s->host.group = str_of(group);
+    s->host.tags = run_tagset(r, r->shard, group);
     return rc;
 }
 
 static void close_stage(struct run *r, struct stage_run *s)
 {
     int64_t now = clock_mono_ns() + r->wall_offset_ns;
-    if (s->at.host.stage == JS_STAGE_SETUP || s->at.host.stage == JS_STAGE_TEARDOWN) {
-        shard_add(r->shard, registry_builtin(r->registry, METRIC_DATA_SENT), s->at.host.tags,
-                  (double)s->at.host.bytes_sent, now);
-        shard_add(r->shard, registry_builtin(r->registry, METRIC_DATA_RECEIVED), s->at.host.tags,
-                  (double)s->at.host.bytes_received, now);
+    if (s->host.stage == JS_STAGE_SETUP || s->host.stage == JS_STAGE_TEARDOWN) {
+        shard_add(r->shard, registry_builtin(r->registry, METRIC_DATA_SENT), s->host.tags,
+                  (double)s->host.bytes_sent, now);
+        shard_add(r->shard, registry_builtin(r->registry, METRIC_DATA_RECEIVED), s->host.tags,
+                  (double)s->host.bytes_received, now);
     }
     js_vm_free(s->vm);
 }

@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "load/arrival.h"
-#include "load/execution.h"
 #include "load/run_int.h"
 #include "load/scenario.h"
 
@@ -43,7 +42,6 @@ int vu_init(struct vu *v, struct worker *w, uint32_t id)
     timer_init(&v->hard, on_hard);
     run_host_init(r, &v->host, w->loop, w->shard, w->dialer);
     v->host.vu_id = id + 1;
-    v->host.execution = &execution_of_vu;
     v->host.local_ip = settings_local_ip(&r->settings, id);
     v->windows = r->plan.windows + r->plan.first[id];
     v->windows_end = r->plan.windows + r->plan.first[id + 1];
@@ -147,7 +145,6 @@ bool vu_iteration(struct vu *v)
     int64_t start = clock_mono_ns();
     int rc = js_vm_call(v->vm, scenario_exec(v->scenario->config), NULL);
     int64_t end = clock_mono_ns();
-    v->in_scenario++;
     bool whole = rc != -ECANCELED && !co_cancelled(v->co);
     report_data(v, end);
     if (whole) {
@@ -254,10 +251,7 @@ static bool looping_window(struct vu *v, const struct window *win, uint64_t *don
 static int enter_scenario(struct vu *v, const struct window *win)
 {
     struct run *r = v->worker->run;
-    const struct plan_scenario *before = v->scenario;
     v->scenario = &r->plan.scenarios[win->scenario];
-    if (v->scenario != before)
-        v->in_scenario = 0;
     v->window_tags = window_tags(v, v->scenario->config);
     v->host.tags = v->window_tags; /* what the script does to them lasts as long as the window */
     const struct opt_pairs *env = &v->scenario->config->env;

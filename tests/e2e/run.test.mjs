@@ -84,14 +84,18 @@ const cases = [
   ['noimport', "import './nofile.js'; export default () => {}", 107, /The moduleSpecifier \\"\.\/nofile\.js\\" couldn't be found on local disk/],
   ['nomodule', "import 'k6/nomodule'; export default () => {}", 107, /k6\/nomodule/],
   ['hsexc', "export default () => {}; export function handleSummary() { throw new Error('hs'); }", 0, /Error: hs\\n\\tat handleSummary .* hint="script exception" source=stacktrace/],
+  ['abort', "import exec from 'k6/execution'; import { sleep } from 'k6'; export const options = { vus: 3, duration: '60s' }; export default () => { if (__VU === 2) exec.test.abort('bye'); sleep(30); }",
+    108, /level=error msg="test aborted: bye at default \(file:.*abort\.js:1:\d+\)"\n$/],
+  ['fail', "import exec from 'k6/execution'; export default () => { exec.test.fail('bad'); }",
+    110, /msg="test marked as failed: bad"\n.*msg="test run was marked as failed"\n$/, 2],
   ['noopen', "open('nofile.txt'); export default () => {}", 107, /nofile\.txt: no such file or directory/],
 ];
-for (const [name, text, code, message] of cases)
+for (const [name, text, code, message, errors] of cases)
   test(`exit code: ${name}`, async () => {
     const r = await run(['-q', script(`${name}.js`, text)]);
     assert.equal(r.code, code, r.err);
     assert.match(r.err, message);
-    assert.equal((r.err.match(/level=error/g) ?? []).length, code === 0 && !/exc/.test(name) ? 0 : 1, 'one error line');
+    assert.equal((r.err.match(/level=error/g) ?? []).length, errors ?? (code === 0 && !/exc/.test(name) ? 0 : 1), 'error lines');
   });
 
 const usage = [
