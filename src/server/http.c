@@ -7,17 +7,17 @@
  */
 #include "server/http.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "server/server_int.h"
-
-#include <arpa/inet.h>
 
 /* ---- what was asked ---- */
 
@@ -419,11 +419,13 @@ static enum method method_of(const char *name)
  * The library makes a request known by its line, but tells its end only when the headers were
  * whole; so the connection remembers it, and frees what its end has left.
  */
-struct connection {
+struct http_connection {
     struct request *request; /* the one begun last; NULL: ended */
+    int fd;                  /* open while this is in the server's list */
+    struct http_connection *next, *previous;
 };
 
-static struct connection *connection_of(struct MHD_Connection *conn)
+static struct http_connection *connection_of(struct MHD_Connection *conn)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -443,30 +445,94 @@ static void request_free(struct request *r)
     if (r->started) {
         pthread_mutex_lock(&s->tick_lock);
         if (--s->active == 0)
-            pthread_cond_signal(&s->all_ended);
+            pthread_cond_signal(&s->ended);
         pthread_mutex_unlock(&s->tick_lock);
     }
     mem_free(r);
 }
 
-void http_connection(void *arg, struct MHD_Connection *conn, void **context,
-                     enum MHD_ConnectionNotificationCode what)
+static void open_connection(struct server *s, struct MHD_Connection *conn, void **context)
 {
-    (void)arg;
-    (void)conn;
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct http_connection *c = mem_calloc(1, sizeof *c);
+    *context = c;
+    if (!c)
+        return; /* its requests will be refused */
+    c->fd = info ? info->connect_fd : -1;
+    pthread_mutex_lock(&s->tick_lock);
+    c->next = s->connections;
+    if (c->next)
+        c->next->previous = c;
+    s->connections = c;
+    pthread_mutex_unlock(&s->tick_lock);
+}
+
+static void close_connection(struct server *s, struct http_connection *c)
+{
+    request_free(c->request);
+    pthread_mutex_lock(&s->tick_lock);
+    if (c->next)
+        c->next->previous = c->previous;
+    if (c->previous)
+        c->previous->next = c->next;
+    else
+        s->connections = c->next;
+    if (!s->connections)
+        pthread_cond_signal(&s->ended);
+    pthread_mutex_unlock(&s->tick_lock);
+    mem_free(c);
+}
+
+void http_on_connection(void *arg, struct MHD_Connection *conn, void **context,
+                        enum MHD_ConnectionNotificationCode what)
+{
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        *context = mem_calloc(1, sizeof(struct connection));
+        open_connection(arg, conn, context);
     } else if (*context) {
-        struct connection *c = *context;
-        request_free(c->request);
-        mem_free(c);
+        close_connection(arg, *context);
         *context = NULL;
     }
 }
 
+/* Waits until `done` says so, at most to `end`; holds tick_lock. */
+static bool wait_for(struct server *s, bool (*done)(const struct server *), int64_t end_ns)
+{
+    struct timespec at = {end_ns / NS_PER_S, end_ns % NS_PER_S};
+    while (!done(s))
+        if (pthread_cond_timedwait(&s->ended, &s->tick_lock, &at) != 0)
+            return done(s);
+    return true;
+}
+
+static bool no_requests(const struct server *s)
+{
+    return s->active == 0;
+}
+
+static bool no_connections(const struct server *s)
+{
+    return !s->connections;
+}
+
+/*
+ * The library (0.9.75) falls over a malformed request that it answers while it is being stopped.
+ * So every connection is ended before, and the stop finds none.
+ */
+void http_drain(struct server *s, int64_t timeout_ns)
+{
+    int64_t now = clock_mono_ns();
+    pthread_mutex_lock(&s->tick_lock);
+    (void)wait_for(s, no_requests, now + timeout_ns);
+    for (struct http_connection *c = s->connections; c; c = c->next)
+        (void)shutdown(c->fd, SHUT_RDWR);
+    (void)wait_for(s, no_connections, clock_mono_ns() + timeout_ns);
+    pthread_mutex_unlock(&s->tick_lock);
+}
+
 void *http_begin(void *arg, const char *uri, struct MHD_Connection *conn)
 {
-    struct connection *c = connection_of(conn);
+    struct http_connection *c = connection_of(conn);
     struct request *r = c ? mem_calloc(1, sizeof *r) : NULL;
     if (!r)
         return NULL;
@@ -545,7 +611,7 @@ void http_end(void *arg, struct MHD_Connection *conn, void **state,
     (void)why;
     if (!r)
         return;
-    struct connection *c = connection_of(conn);
+    struct http_connection *c = connection_of(conn);
     if (c && c->request == r)
         c->request = NULL;
     request_free(r);

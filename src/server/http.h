@@ -10,15 +10,20 @@
 #include <stdint.h>
 
 struct request;
+struct server;
 
-void http_connection(void *arg, struct MHD_Connection *conn, void **context,
-                     enum MHD_ConnectionNotificationCode what);
+void http_on_connection(void *arg, struct MHD_Connection *conn, void **context,
+                        enum MHD_ConnectionNotificationCode what);
 void *http_begin(void *arg, const char *uri, struct MHD_Connection *conn);
 enum MHD_Result http_handle(void *arg, struct MHD_Connection *conn, const char *url,
                             const char *method, const char *version, const char *data,
                             size_t *data_len, void **state);
 void http_end(void *arg, struct MHD_Connection *conn, void **state,
               enum MHD_RequestTerminationCode why);
+
+/* Waits for what is under way, then ends every connection; each at most `timeout_ns`.  New ones
+ * must not come any more. */
+void http_drain(struct server *s, int64_t timeout_ns);
 
 /* The other side's address as a number, never 0; IPv6 by network. */
 uint64_t http_peer(const struct request *r);

@@ -239,7 +239,7 @@ static int start_daemon(struct server *s)
         (unsigned)SERVER_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         (unsigned)SERVER_PER_IP_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SERVER_CONNECTION_BYTES,
-        MHD_OPTION_NOTIFY_CONNECTION, http_connection, NULL, MHD_OPTION_URI_LOG_CALLBACK,
+        MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, s, MHD_OPTION_URI_LOG_CALLBACK,
         http_begin, s, MHD_OPTION_NOTIFY_COMPLETED, http_end, s, MHD_OPTION_END);
     if (!s->daemon)
         return err_set(-EIO, "the HTTP service doesn't start");
@@ -279,7 +279,7 @@ int server_start(const struct server_config *config, struct server **ret)
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&s->tick_wake, &monotonic);
-    pthread_cond_init(&s->all_ended, &monotonic);
+    pthread_cond_init(&s->ended, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&s->tick_lock, NULL);
     server_events_init(&s->events);
@@ -293,26 +293,15 @@ int server_start(const struct server_config *config, struct server **ret)
     return 0;
 }
 
-/* No new connections; what is under way is answered, or given up after STOP_S. */
-static void drain(struct server *s)
-{
-    int64_t end = clock_mono_ns() + STOP_S * NS_PER_S;
-    struct timespec at = {end / NS_PER_S, end % NS_PER_S};
-    s->listen_fd = MHD_quiesce_daemon(s->daemon);
-    events_close(&s->events);
-    pthread_mutex_lock(&s->tick_lock);
-    while (s->active > 0 && pthread_cond_timedwait(&s->all_ended, &s->tick_lock, &at) == 0)
-        continue;
-    pthread_mutex_unlock(&s->tick_lock);
-}
-
 void server_stop(struct server *s)
 {
     if (!s)
         return;
     stop_ticker(s);
     if (s->daemon) {
-        drain(s);
+        s->listen_fd = MHD_quiesce_daemon(s->daemon);
+        events_close(&s->events);
+        http_drain(s, STOP_S * NS_PER_S);
         MHD_stop_daemon(s->daemon);
     }
     if (s->listen_fd >= 0)
@@ -323,7 +312,7 @@ void server_stop(struct server *s)
     store_close(s->store);
     server_forget_token(s);
     pthread_cond_destroy(&s->tick_wake);
-    pthread_cond_destroy(&s->all_ended);
+    pthread_cond_destroy(&s->ended);
     pthread_mutex_destroy(&s->tick_lock);
     mem_free(s);
 }

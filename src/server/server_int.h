@@ -18,6 +18,8 @@
 #include "server/server.h"
 #include "store/store.h"
 
+struct http_connection;
+
 struct server {
     struct store *store;
     struct auth auth;
@@ -32,9 +34,10 @@ struct server {
     bool ticking; /* the ticker has been started */
     pthread_mutex_t tick_lock;
     pthread_cond_t tick_wake;
-    bool stopping;            /* of tick_lock */
-    int active;               /* requests begun and not ended; of tick_lock */
-    pthread_cond_t all_ended; /* active has become 0 */
+    bool stopping;                       /* of tick_lock */
+    int active;                          /* requests begun and not ended; of tick_lock */
+    struct http_connection *connections; /* open ones; of tick_lock */
+    pthread_cond_t ended;                /* active has become 0, or connections empty */
 };
 
 enum method { METHOD_GET, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, METHOD_OTHER };

@@ -15,8 +15,9 @@
 struct str threshold_split(struct str metric, struct str *ret_selector);
 
 /* NaN when there is nothing to say: no data yet, or an expression that this server doesn't know. */
-NODISCARD int server_threshold_value(struct store *s, int64_t run_id, const struct store_threshold *t,
-                              const struct query_metric *metrics, size_t metrics_len,
-                              struct arena *a, double *ret);
+NODISCARD int server_threshold_value(struct store *s, int64_t run_id,
+                                     const struct store_threshold *t,
+                                     const struct query_metric *metrics, size_t metrics_len,
+                                     struct arena *a, double *ret);
 
 #endif
