@@ -169,7 +169,7 @@ static JSValue trap_get(JSContext *ctx, JSValueConst this_val, int argc, JSValue
 {
     (void)argc;
     const struct shared_array *a = array_of(ctx, this_val);
-    size_t index;
+    size_t index = 0;
     int kind = a ? key_kind(ctx, a, argv[1], &index) : -1;
     if (kind == KEY_ELEMENT)
         return element(ctx, a, index);
@@ -187,7 +187,7 @@ static JSValue trap_has(JSContext *ctx, JSValueConst this_val, int argc, JSValue
 {
     (void)argc;
     const struct shared_array *a = array_of(ctx, this_val);
-    size_t index;
+    size_t index = 0;
     int kind = a ? key_kind(ctx, a, argv[1], &index) : -1;
     if (kind < 0)
         return JS_EXCEPTION;
@@ -224,7 +224,7 @@ static JSValue trap_descriptor(JSContext *ctx, JSValueConst this_val, int argc, 
 {
     (void)argc;
     const struct shared_array *a = array_of(ctx, this_val);
-    size_t index;
+    size_t index = 0;
     int kind = a ? key_kind(ctx, a, argv[1], &index) : -1;
     if (kind == KEY_ELEMENT)
         return descriptor(ctx, element(ctx, a, index), true);
@@ -330,7 +330,7 @@ static int append_elements(JSContext *ctx, JSValueConst array, size_t len, struc
 static struct shared_array *from_array(JSContext *ctx, JSValueConst array)
 {
     JSValue length = JS_GetPropertyStr(ctx, array, "length");
-    int64_t len;
+    int64_t len = 0;
     int rc = JS_IsException(length) ? -1 : JS_ToInt64(ctx, &len, length);
     JS_FreeValue(ctx, length);
     if (rc < 0)

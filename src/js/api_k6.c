@@ -226,8 +226,8 @@ static JSValue group_run(JSContext *ctx, struct str path, JSValueConst fn)
     double ms = (double)(clock_mono_ns() - start_ns) / NS_PER_MS;
     if (!vm_stopped(js_vm_of(ctx)))
         js_sample(host, registry_builtin(host->registry, METRIC_GROUP_DURATION), host->tags, ms);
-    host->tags = host->tag_changes == changes || !host->shard ? outer_tags
-                                                             : with_group_of(host, outer_tags);
+    host->tags =
+        host->tag_changes == changes || !host->shard ? outer_tags : with_group_of(host, outer_tags);
     host->group = outer_group;
     return result;
 }
