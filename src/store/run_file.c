@@ -205,6 +205,17 @@ void run_file_give(struct store *s, struct run_file *f)
     pthread_mutex_unlock(&s->files_lock);
 }
 
+void run_file_settle(struct store *s, int64_t run_id)
+{
+    struct run_file *f = NULL;
+    if (run_file_take(s, run_id, false, &f) < 0)
+        return;
+    pthread_mutex_lock(&f->write_lock);
+    (void)sqlite3_wal_checkpoint_v2(f->w, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    pthread_mutex_unlock(&f->write_lock);
+    run_file_give(s, f);
+}
+
 void run_files_close(struct store *s)
 {
     while (s->files) {

@@ -52,6 +52,10 @@ NODISCARD int run_file_take(struct store *s, int64_t run_id, bool create, struct
 void run_file_give(struct store *s, struct run_file *f);
 void run_files_close(struct store *s);
 
+/* Moves what the write-ahead log holds into the file itself, so that a copy of the file is whole; a
+ * reader in the way makes it a matter of the next time. */
+void run_file_settle(struct store *s, int64_t run_id);
+
 /* Forgets what a rolled back transaction has put into the dictionaries.  Holds write_lock. */
 void run_file_forget(struct run_file *f);
 

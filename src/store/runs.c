@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "store/run_file.h"
 #include "store/store_int.h"
 
 #define RUN_COLUMNS                                                                                \
@@ -374,8 +375,8 @@ static int enter_state(sqlite3 *db, int64_t id, const struct store_finish *chang
     return rc < 0 ? rc : 1;
 }
 
-int store_set_state(struct store *s, int64_t id, const struct store_finish *change,
-                    bool *ret_repeated)
+static int set_state(struct store *s, int64_t id, const struct store_finish *change,
+                     bool *ret_repeated)
 {
     STORE_LOCKED(s);
     int rc = store_begin(s->db);
@@ -399,4 +400,13 @@ int store_set_state(struct store *s, int64_t id, const struct store_finish *chan
     if (rc >= 0)
         *ret_repeated = repeated;
     return rc < 0 ? err_wrap(rc, "test run %lld", (long long)id) : rc;
+}
+
+int store_set_state(struct store *s, int64_t id, const struct store_finish *change,
+                    bool *ret_repeated)
+{
+    int rc = set_state(s, id, change, ret_repeated);
+    if (rc > 0 && store_run_ended(change->state.code))
+        run_file_settle(s, id);
+    return rc;
 }

@@ -245,6 +245,9 @@ static void test_states(void **state)
     static const struct store_threshold results[] = {
         {STR("checks"), STR("rate>0.9"), THRESHOLD_FAILED},
     };
+    struct store_push ret;
+    struct stat st;
+    char path[128];
     struct store_finish running = {.state = {.code = RUN_RUNNING, .entered_ns = 10}};
     struct store_finish end = {.state = {.code = RUN_FINISHED, .entered_ns = 20},
                                .result = RESULT_FAILED,
@@ -253,8 +256,13 @@ static void test_states(void **state)
                                .idempotency_key = STR("fin")};
     assert_int_equal(store_set_state(f.store, f.run_id, &running, &repeated), 1);
     assert_int_equal(store_set_state(f.store, f.run_id, &running, &repeated), 0);
+    assert_int_equal(push_count("k", 5, &ret), 0);
     assert_int_equal(store_set_state(f.store, f.run_id, &end, &repeated), 1);
     assert_false(repeated);
+    /* What was measured is in the file itself then, not in the log beside it. */
+    snprintf(path, sizeof path, "%s/runs/%lld.db-wal", f.dir, (long long)f.run_id);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, 0);
     assert_int_equal(store_set_state(f.store, f.run_id, &end, &repeated), 0);
     assert_true(repeated);
     end.idempotency_key = STR("other");
