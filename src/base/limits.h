@@ -26,23 +26,24 @@
 #define RT_OFFLOAD_THREADS  16        /* DNS look-ups that hang must not hold up file work */
 
 /* net, client */
-#define NET_DNS_HOSTS_MAX     4096    /* names in the cache; a script may make names up */
-#define NET_DNS_ADDRESSES_MAX 16      /* kept of one name's */
-#define NET_HOST_MAX          253     /* a name's length, by the DNS itself */
+#define NET_DNS_HOSTS_MAX     4096            /* names in the cache; a script may make names up */
+#define NET_DNS_ADDRESSES_MAX 16              /* kept of one name's */
+#define NET_HOST_MAX          253             /* a name's length, by the DNS itself */
 #define NET_DIAL_MAX_NS       (30 * NS_PER_S) /* k6's limit of a dial */
-#define URL_TEXT_MAX (64 * 1024) /* servers refuse 8 KB; parts of it are held 8 times at most */
+#define URL_TEXT_MAX          (64 * 1024) /* servers refuse 8 KB; parts of it are held 8 times at most */
 #define HTTP_REQUEST_HEAD_MAX                                                                      \
     (1024 * 1024)                   /* request line and headers: a script may send odd ones */
 #define HTTP_HEAD_MAX (1024 * 1024) /* a response's headers, interim responses included */
 #define HTTP_BODY_MAX (1024L * 1024 * 1024) /* a response's, before and after decoding */
 #define HTTP_BODY_INLINE_MAX                                                                       \
-    8192 /* a request body up to this goes out in one write with its head */
-#define HTTP_SCRATCH_BYTES   65536         /* one read from a socket; one such buffer per thread */
-#define HTTP_BODY_STEP_BYTES (1024 * 1024) /* believed of a Content-Length before bytes have come  \
-                                            */
-#define HTTP_CONTENT_CODINGS_MAX 8         /* of one Content-Encoding; k6 has no limit */
-#define COOKIES_PER_JAR_MAX      10000     /* a browser keeps 3,000 */
-#define COOKIE_BYTES_MAX         65536     /* one Set-Cookie; browsers stop at 4,096 */
+    8192                         /* a request body up to this goes out in one write with its head */
+#define HTTP_SCRATCH_BYTES 65536 /* one read from a socket; one such buffer per thread */
+#define HTTP_BODY_STEP_BYTES                                                                       \
+    (1024 * 1024)                      /* believed of a Content-Length before bytes have come      \
+                                        */
+#define HTTP_CONTENT_CODINGS_MAX 8     /* of one Content-Encoding; k6 has no limit */
+#define COOKIES_PER_JAR_MAX      10000 /* a browser keeps 3,000 */
+#define COOKIE_BYTES_MAX         65536 /* one Set-Cookie; browsers stop at 4,096 */
 
 /* metrics */
 #define METRIC_NAME_MAX     129                /* k6's: a first character and up to 128 more */
@@ -61,55 +62,57 @@
 #define THRESHOLDS_MAX      10000   /* expressions of one run */
 
 /* js */
-#define JS_HEAP_RESERVE_BYTES (64L << 30)          /* address space of a thread's slabs, not memory */
-#define JS_FILE_BYTES_MAX     (512L * 1024 * 1024) /* one script file or open(); it is held in memory */
-#define JS_FILES_MAX          20000                /* modules and opened files; TAR_ENTRIES_MAX */
-#define JS_PATH_MAX           4096                 /* PATH_MAX */
-#define JS_NATIVE_STACK_BYTES (64 * 1024) /* kept free below the script's deepest frame: a TLS handshake */
+#define JS_HEAP_RESERVE_BYTES (64L << 30) /* address space of a thread's slabs, not memory */
+#define JS_FILE_BYTES_MAX     (512L * 1024 * 1024) /* one script file or open(); it is held in memory \
+                                                    */
+#define JS_FILES_MAX 20000                         /* modules and opened files; TAR_ENTRIES_MAX */
+#define JS_PATH_MAX  4096                          /* PATH_MAX */
+#define JS_NATIVE_STACK_BYTES                                                                      \
+    (64 * 1024) /* kept free below the script's deepest frame: a TLS handshake */
 #define JS_VU_MEMORY_MAX      (1024L * 1024 * 1024) /* of one VU's script, unless said otherwise */
 #define JS_TIMERS_MAX         1000000               /* of one VU */
 #define JS_TIMER_MS_MAX       (365.0 * 24 * 3600 * 1000) /* setTimeout(); a year is for ever */
-#define JS_REJECTED_MAX       1000                  /* rejections that are told apart */
-#define JS_TAGS_MAX           1024                  /* tags of one call; sets have TAGS_PER_SET_MAX */
-#define JS_TEXT_MAX           (16 * 1024 * 1024)    /* a console line, an error's text */
-#define JS_JSON_MAX           (256L * 1024 * 1024)  /* setup data, options, a summary */
-#define JS_INSPECT_DEPTH_MAX  32                    /* of objects in one console line */
-#define JS_FROZEN_DEPTH_MAX   100000                /* arrays and objects within each other in shared data */
-#define JS_SHARED_ARRAYS_MAX  10000                 /* SharedArrays of a script */
-#define JS_SHARED_BYTES_MAX   ((size_t)64 << 30)    /* text of one SharedArray */
-#define JS_SHARED_CACHE_BYTES (64 * 1024)           /* JSON text of the elements that a VU keeps parsed */
-#define JS_SHARED_SLOTS_MAX   1024                  /* such elements */
-#define JS_BASE64_MAX         (1L << 30)            /* a string is no longer in QuickJS */
-#define JS_CHECKS_SEEN_MAX    4096                  /* checks and groups that a VM remembers to have told of */
+#define JS_REJECTED_MAX       1000                       /* rejections that are told apart */
+#define JS_TAGS_MAX           1024               /* tags of one call; sets have TAGS_PER_SET_MAX */
+#define JS_TEXT_MAX           (16 * 1024 * 1024) /* a console line, an error's text */
+#define JS_JSON_MAX           (256L * 1024 * 1024) /* setup data, options, a summary */
+#define JS_INSPECT_DEPTH_MAX  32                   /* of objects in one console line */
+#define JS_FROZEN_DEPTH_MAX   100000 /* arrays and objects within each other in shared data */
+#define JS_SHARED_ARRAYS_MAX  10000  /* SharedArrays of a script */
+#define JS_SHARED_BYTES_MAX   ((size_t)64 << 30) /* text of one SharedArray */
+#define JS_SHARED_CACHE_BYTES (64 * 1024) /* JSON text of the elements that a VU keeps parsed */
+#define JS_SHARED_SLOTS_MAX   1024        /* such elements */
+#define JS_BASE64_MAX         (1L << 30)  /* a string is no longer in QuickJS */
+#define JS_CHECKS_SEEN_MAX    4096 /* checks and groups that a VM remembers to have told of */
 
 /* output */
-#define SUMMARY_ARENA_MAX (256 * 1024 * 1024) /* rows and cells of a summary */
-#define SUMMARY_CELL_MAX  (64 * 1024)         /* a check's name is a script's */
+#define SUMMARY_ARENA_MAX      (256 * 1024 * 1024) /* rows and cells of a summary */
+#define SUMMARY_CELL_MAX       (64 * 1024)         /* a check's name is a script's */
 #define CLOUD_SERIES_MAX       4000000 /* series ids of a run; the metrics side folds long before */
 #define CLOUD_METRICSET_MAX    (64u << 20)  /* one batch, before and after packing */
 #define CLOUD_REPLY_MAX        (1u << 20)   /* an answer of the cloud: some settings, some lines */
 #define CLOUD_TOKEN_MAX        1024         /* k6's are 64 to 100 characters */
 #define CLOUD_ARCHIVE_MAX      (100u << 20) /* what the cloud takes; larger test data stays here */
 #define CLOUD_SPOOL_MEMORY_MAX (64u << 20)  /* an outage of minutes; more goes to a file */
-#define CLOUD_SPOOL_FILE_MAX   ((off_t)4 << 30) /* hours; after that results are lost, and said so \
-                                                 */
+#define CLOUD_SPOOL_FILE_MAX                                                                       \
+    ((off_t)4 << 30) /* hours; after that results are lost, and it is said */
 
 /* cmd */
 #define CONFIG_FILE_MAX (1u << 20) /* options and tokens; a megabyte is a mistake */
 
 /* load */
-#define LOAD_VUS_MAX           1000000  /* planned virtual users: a typing mistake, not a test */
-#define LOAD_WORKERS_MAX       256      /* threads; more than any machine's cores */
-#define LOAD_WINDOWS_MAX       20000000 /* starts of virtual users by ramps: 48 bytes each */
-#define LOAD_SEGMENTS_MAX      200      /* parts of an execution segment sequence */
-#define LOAD_SEGMENT_CYCLE_MAX 1000000  /* common denominator of the parts' lengths */
+#define LOAD_VUS_MAX           1000000     /* planned virtual users: a typing mistake, not a test */
+#define LOAD_WORKERS_MAX       256         /* threads; more than any machine's cores */
+#define LOAD_WINDOWS_MAX       20000000    /* starts of virtual users by ramps: 48 bytes each */
+#define LOAD_SEGMENTS_MAX      200         /* parts of an execution segment sequence */
+#define LOAD_SEGMENT_CYCLE_MAX 1000000     /* common denominator of the parts' lengths */
 #define LOAD_OPTIONS_BYTES     (64u << 20) /* of all option layers; scripts may make big lists */
 #define LOAD_SCRIPT_BYTES      (64u << 20) /* script read from stdin, config file */
-#define LOAD_LOCAL_IPS_MAX     65536 /* source addresses: one private class B */
+#define LOAD_LOCAL_IPS_MAX     65536       /* source addresses: one private class B */
 #define LOAD_JSON_BYTES        (256u << 20) /* setup data, summary data */
 
 /* cmd */
-#define CMD_PROGRESS_BYTES (4u << 20) /* the progress block: a line a scenario */
+#define CMD_PROGRESS_BYTES (4u << 20)  /* the progress block: a line a scenario */
 #define CMD_LOG_LINE_BYTES (16u << 20) /* one log line: a script may log a whole body */
 
 /* store */
