@@ -4,10 +4,13 @@
 #ifndef BASE_LIMITS_H
 #define BASE_LIMITS_H
 
+/* A table, aligned by hand. */
+/* clang-format off */
+
 /* base */
 
 /* codec */
-#define METRICSET_NAME_MAX        1024 /* k6 allows 128 for metrics; label names are a script's */
+#define METRICSET_NAME_MAX        1024        /* k6 allows 128 for metrics; label names are a script's */
 #define METRICSET_LABEL_VALUE_MAX (64 * 1024) /* URLs end up in labels */
 #define METRICSET_LABELS_MAX      256         /* labels of one series; k6 has 20 of its own */
 #define METRICSET_PERIOD_MAX_S    3600        /* a bucket of an hour shows nothing any more */
@@ -20,95 +23,88 @@
 #define RT_STACKS_PER_CHUNK 64        /* stacks of one mapping, 16 MB of address space */
 #define RT_STACKS_WARM      64        /* free stacks that keep their pages for the next coroutine */
 #define RT_STACK_KEEP_BYTES 8192      /* what the other free stacks keep, at their top */
-#define RT_MPROTECT_GUARDS  4096 /* guard pages of old kernels cost two of 65,530 mappings each */
-#define RT_EVENTS_PER_TURN  256  /* of epoll; more wait for the next turn */
+#define RT_MPROTECT_GUARDS  4096      /* guard pages of old kernels cost two of 65,530 mappings each */
+#define RT_EVENTS_PER_TURN  256       /* of epoll; more wait for the next turn */
 #define RT_TIMERS_MAX       (1 << 24) /* a loop's armed timers, its coroutines' among them */
 #define RT_OFFLOAD_THREADS  16        /* DNS look-ups that hang must not hold up file work */
 
 /* net, client */
-#define NET_DNS_HOSTS_MAX     4096            /* names in the cache; a script may make names up */
-#define NET_DNS_ADDRESSES_MAX 16              /* kept of one name's */
-#define NET_HOST_MAX          253             /* a name's length, by the DNS itself */
-#define NET_DIAL_MAX_NS       (30 * NS_PER_S) /* k6's limit of a dial */
-#define URL_TEXT_MAX          (64 * 1024) /* servers refuse 8 KB; parts of it are held 8 times at most */
-#define HTTP_REQUEST_HEAD_MAX                                                                      \
-    (1024 * 1024)                   /* request line and headers: a script may send odd ones */
-#define HTTP_HEAD_MAX (1024 * 1024) /* a response's headers, interim responses included */
-#define HTTP_BODY_MAX (1024L * 1024 * 1024) /* a response's, before and after decoding */
-#define HTTP_BODY_INLINE_MAX                                                                       \
-    8192                         /* a request body up to this goes out in one write with its head */
-#define HTTP_SCRATCH_BYTES 65536 /* one read from a socket; one such buffer per thread */
-#define HTTP_BODY_STEP_BYTES                                                                       \
-    (1024 * 1024)                      /* believed of a Content-Length before bytes have come      \
-                                        */
-#define HTTP_CONTENT_CODINGS_MAX 8     /* of one Content-Encoding; k6 has no limit */
-#define COOKIES_PER_JAR_MAX      10000 /* a browser keeps 3,000 */
-#define COOKIE_BYTES_MAX         65536 /* one Set-Cookie; browsers stop at 4,096 */
+#define NET_DNS_HOSTS_MAX        4096                  /* names in the cache; a script may make names up */
+#define NET_DNS_ADDRESSES_MAX    16                    /* kept of one name's */
+#define NET_HOST_MAX             253                   /* a name's length, by the DNS itself */
+#define NET_DIAL_MAX_NS          (30 * NS_PER_S)       /* k6's limit of a dial */
+#define URL_TEXT_MAX             (64 * 1024)           /* servers refuse 8 KB; parts of it are held 8 times at most */
+#define HTTP_REQUEST_HEAD_MAX    (1024 * 1024)         /* request line and headers: a script may send odd ones */
+#define HTTP_HEAD_MAX            (1024 * 1024)         /* a response's headers, interim responses included */
+#define HTTP_BODY_MAX            (1024L * 1024 * 1024) /* a response's, before and after decoding */
+#define HTTP_BODY_INLINE_MAX     8192                  /* a request body up to this goes out in one write with its head */
+#define HTTP_SCRATCH_BYTES       65536                 /* one read from a socket; one such buffer per thread */
+#define HTTP_BODY_STEP_BYTES     (1024 * 1024)         /* believed of a Content-Length before bytes have come */
+#define HTTP_CONTENT_CODINGS_MAX 8                     /* of one Content-Encoding; k6 has no limit */
+#define COOKIES_PER_JAR_MAX      10000                 /* a browser keeps 3,000 */
+#define COOKIE_BYTES_MAX         65536                 /* one Set-Cookie; browsers stop at 4,096 */
 
 /* metrics */
-#define METRIC_NAME_MAX     129                /* k6's: a first character and up to 128 more */
-#define METRICS_MAX         4096               /* distinct metrics of a run */
-#define SUBMETRICS_MAX      4096               /* each sample of the parent is held against all */
-#define TAGS_PER_SET_MAX    64                 /* k6 itself sets 18 */
-#define TAG_SETS_MAX        50000              /* a worker's; about 2 KB each with its series */
-#define TAG_SETS_FOLDED_MAX 1000               /* more, for sets without their url and name */
-#define TAG_STRINGS_MAX     (64 * 1024 * 1024) /* bytes of tag keys and values of a worker */
+#define METRIC_NAME_MAX     129                   /* k6's: a first character and up to 128 more */
+#define METRICS_MAX         4096                  /* distinct metrics of a run */
+#define SUBMETRICS_MAX      4096                  /* each sample of the parent is held against all */
+#define TAGS_PER_SET_MAX    64                    /* k6 itself sets 18 */
+#define TAG_SETS_MAX        50000                 /* a worker's; about 2 KB each with its series */
+#define TAG_SETS_FOLDED_MAX 1000                  /* more, for sets without their url and name */
+#define TAG_STRINGS_MAX     (64 * 1024 * 1024)    /* bytes of tag keys and values of a worker */
 #define METRICS_ARENA_MAX   (1024L * 1024 * 1024) /* a worker's sets and series; the run's series */
-#define SERIES_MAX          2000000 /* of a run, 16 workers' worth of distinct requests */
-#define CHECKS_MAX          10000   /* of a run: a script has a few dozen */
-#define GROUPS_MAX          10000   /* likewise */
-#define SECTIONS_MAX        1000    /* scenarios and their groups in a full summary */
-#define BUCKETS_GAP_MAX     1000    /* empty periods handed over after a clock jump */
-#define THRESHOLDS_MAX      10000   /* expressions of one run */
+#define SERIES_MAX          2000000               /* of a run, 16 workers' worth of distinct requests */
+#define CHECKS_MAX          10000                 /* of a run: a script has a few dozen */
+#define GROUPS_MAX          10000                 /* likewise */
+#define SECTIONS_MAX        1000                  /* scenarios and their groups in a full summary */
+#define BUCKETS_GAP_MAX     1000                  /* empty periods handed over after a clock jump */
+#define THRESHOLDS_MAX      10000                 /* expressions of one run */
 
 /* js */
-#define JS_HEAP_RESERVE_BYTES (64L << 30) /* address space of a thread's slabs, not memory */
-#define JS_FILE_BYTES_MAX     (512L * 1024 * 1024) /* one script file or open(); it is held in memory \
-                                                    */
-#define JS_FILES_MAX 20000                         /* modules and opened files; TAR_ENTRIES_MAX */
-#define JS_PATH_MAX  4096                          /* PATH_MAX */
-#define JS_NATIVE_STACK_BYTES                                                                      \
-    (64 * 1024) /* kept free below the script's deepest frame: a TLS handshake */
-#define JS_VU_MEMORY_MAX      (1024L * 1024 * 1024) /* of one VU's script, unless said otherwise */
-#define JS_TIMERS_MAX         1000000               /* of one VU */
+#define JS_HEAP_RESERVE_BYTES (64L << 30)                /* address space of a thread's slabs, not memory */
+#define JS_FILE_BYTES_MAX     (512L * 1024 * 1024)       /* one script file or open(); it is held in memory */
+#define JS_FILES_MAX          20000                      /* modules and opened files; TAR_ENTRIES_MAX */
+#define JS_PATH_MAX           4096                       /* PATH_MAX */
+#define JS_NATIVE_STACK_BYTES (64 * 1024)                /* kept free below the script's deepest frame: a TLS handshake */
+#define JS_VU_MEMORY_MAX      (1024L * 1024 * 1024)      /* of one VU's script, unless said otherwise */
+#define JS_TIMERS_MAX         1000000                    /* of one VU */
 #define JS_TIMER_MS_MAX       (365.0 * 24 * 3600 * 1000) /* setTimeout(); a year is for ever */
 #define JS_REJECTED_MAX       1000                       /* rejections that are told apart */
-#define JS_TAGS_MAX           1024               /* tags of one call; sets have TAGS_PER_SET_MAX */
-#define JS_TEXT_MAX           (16 * 1024 * 1024) /* a console line, an error's text */
-#define JS_JSON_MAX           (256L * 1024 * 1024) /* setup data, options, a summary */
-#define JS_INSPECT_DEPTH_MAX  32                   /* of objects in one console line */
-#define JS_FROZEN_DEPTH_MAX   100000 /* arrays and objects within each other in shared data */
-#define JS_SHARED_ARRAYS_MAX  10000  /* SharedArrays of a script */
-#define JS_SHARED_BYTES_MAX   ((size_t)64 << 30) /* text of one SharedArray */
-#define JS_SHARED_CACHE_BYTES (64 * 1024) /* JSON text of the elements that a VU keeps parsed */
-#define JS_SHARED_SLOTS_MAX   1024        /* such elements */
-#define JS_BASE64_MAX         (1L << 30)  /* a string is no longer in QuickJS */
-#define JS_CHECKS_SEEN_MAX    4096 /* checks and groups that a VM remembers to have told of */
+#define JS_TAGS_MAX           1024                       /* tags of one call; sets have TAGS_PER_SET_MAX */
+#define JS_TEXT_MAX           (16 * 1024 * 1024)         /* a console line, an error's text */
+#define JS_JSON_MAX           (256L * 1024 * 1024)       /* setup data, options, a summary */
+#define JS_INSPECT_DEPTH_MAX  32                         /* of objects in one console line */
+#define JS_FROZEN_DEPTH_MAX   100000                     /* arrays and objects within each other in shared data */
+#define JS_SHARED_ARRAYS_MAX  10000                      /* SharedArrays of a script */
+#define JS_SHARED_BYTES_MAX   ((size_t)64 << 30)         /* text of one SharedArray */
+#define JS_SHARED_CACHE_BYTES (64 * 1024)                /* JSON text of the elements that a VU keeps parsed */
+#define JS_SHARED_SLOTS_MAX   1024                       /* such elements */
+#define JS_BASE64_MAX         (1L << 30)                 /* a string is no longer in QuickJS */
+#define JS_CHECKS_SEEN_MAX    4096                       /* checks and groups that a VM remembers to have told of */
 
 /* output */
 #define SUMMARY_ARENA_MAX      (256 * 1024 * 1024) /* rows and cells of a summary */
 #define SUMMARY_CELL_MAX       (64 * 1024)         /* a check's name is a script's */
-#define CLOUD_SERIES_MAX       4000000 /* series ids of a run; the metrics side folds long before */
-#define CLOUD_METRICSET_MAX    (64u << 20)  /* one batch, before and after packing */
-#define CLOUD_REPLY_MAX        (1u << 20)   /* an answer of the cloud: some settings, some lines */
-#define CLOUD_TOKEN_MAX        1024         /* k6's are 64 to 100 characters */
-#define CLOUD_ARCHIVE_MAX      (100u << 20) /* what the cloud takes; larger test data stays here */
-#define CLOUD_SPOOL_MEMORY_MAX (64u << 20)  /* an outage of minutes; more goes to a file */
-#define CLOUD_SPOOL_FILE_MAX                                                                       \
-    ((off_t)4 << 30) /* hours; after that results are lost, and it is said */
+#define CLOUD_SERIES_MAX       4000000             /* series ids of a run; the metrics side folds long before */
+#define CLOUD_METRICSET_MAX    (64u << 20)         /* one batch, before and after packing */
+#define CLOUD_REPLY_MAX        (1u << 20)          /* an answer of the cloud: some settings, some lines */
+#define CLOUD_TOKEN_MAX        1024                /* k6's are 64 to 100 characters */
+#define CLOUD_ARCHIVE_MAX      (100u << 20)        /* what the cloud takes; larger test data stays here */
+#define CLOUD_SPOOL_MEMORY_MAX (64u << 20)         /* an outage of minutes; more goes to a file */
+#define CLOUD_SPOOL_FILE_MAX   ((off_t)4 << 30)    /* hours; after that results are lost, and it is said */
 
 /* cmd */
 #define CONFIG_FILE_MAX (1u << 20) /* options and tokens; a megabyte is a mistake */
 
 /* load */
-#define LOAD_VUS_MAX           1000000     /* planned virtual users: a typing mistake, not a test */
-#define LOAD_WORKERS_MAX       256         /* threads; more than any machine's cores */
-#define LOAD_WINDOWS_MAX       20000000    /* starts of virtual users by ramps: 48 bytes each */
-#define LOAD_SEGMENTS_MAX      200         /* parts of an execution segment sequence */
-#define LOAD_SEGMENT_CYCLE_MAX 1000000     /* common denominator of the parts' lengths */
-#define LOAD_OPTIONS_BYTES     (64u << 20) /* of all option layers; scripts may make big lists */
-#define LOAD_SCRIPT_BYTES      (64u << 20) /* script read from stdin, config file */
-#define LOAD_LOCAL_IPS_MAX     65536       /* source addresses: one private class B */
+#define LOAD_VUS_MAX           1000000      /* planned virtual users: a typing mistake, not a test */
+#define LOAD_WORKERS_MAX       256          /* threads; more than any machine's cores */
+#define LOAD_WINDOWS_MAX       20000000     /* starts of virtual users by ramps: 48 bytes each */
+#define LOAD_SEGMENTS_MAX      200          /* parts of an execution segment sequence */
+#define LOAD_SEGMENT_CYCLE_MAX 1000000      /* common denominator of the parts' lengths */
+#define LOAD_OPTIONS_BYTES     (64u << 20)  /* of all option layers; scripts may make big lists */
+#define LOAD_SCRIPT_BYTES      (64u << 20)  /* script read from stdin, config file */
+#define LOAD_LOCAL_IPS_MAX     65536        /* source addresses: one private class B */
 #define LOAD_JSON_BYTES        (256u << 20) /* setup data, summary data */
 
 /* cmd */
@@ -116,25 +112,25 @@
 #define CMD_LOG_LINE_BYTES (16u << 20) /* one log line: a script may log a whole body */
 
 /* store */
-#define STORE_PATH_MAX         1200 /* folder of at most a thousand bytes and a file in it */
-#define STORE_BUSY_TIMEOUT_MS  5000 /* another process looks into the file */
+#define STORE_PATH_MAX         1200                /* folder of at most a thousand bytes and a file in it */
+#define STORE_BUSY_TIMEOUT_MS  5000                /* another process looks into the file */
 #define STORE_VALUE_MAX        (256 * 1024 * 1024) /* one SQLite value: options, blobs */
-#define STORE_OPEN_RUNS_MAX    64      /* run files open at once; two descriptors each */
-#define STORE_SERIES_MAX       1000000 /* series of one run */
-#define STORE_METRICS_MAX      10000   /* metrics of one run */
-#define STORE_LIST_MAX         1000    /* rows of one page of a list, as k6's API has it */
-#define STORE_ARENA_MAX        (64 * 1024 * 1024) /* one answer of the store */
-#define STORE_HISTORY_MAX      64                 /* states of one run */
-#define STORE_THRESHOLDS_MAX   1000               /* of one run */
-#define STORE_LABELS_BYTES_MAX (1024 * 1024)      /* labels of one series together */
-#define STORE_KEY_MAX          128                /* idempotency key; k6 sends 16 */
-#define QUERY_TEXT_MAX         8192               /* a query or a selector */
-#define QUERY_POINTS_MAX       20000              /* points of one series: 16 h of 3 s buckets */
-#define QUERY_SERIES_MAX       20000              /* series of one answer */
-#define QUERY_DEPTH_MAX        4                  /* aggregators around each other */
-#define QUERY_LABELS_MAX       32                 /* names in one by (...) */
-#define QUERY_MATCHERS_MAX     32                 /* matchers of one selector */
-#define QUERY_REGEX_STEPS_MAX  100000             /* steps of one regular expression on one value */
+#define STORE_OPEN_RUNS_MAX    64                  /* run files open at once; two descriptors each */
+#define STORE_SERIES_MAX       1000000             /* series of one run */
+#define STORE_METRICS_MAX      10000               /* metrics of one run */
+#define STORE_LIST_MAX         1000                /* rows of one page of a list, as k6's API has it */
+#define STORE_ARENA_MAX        (64 * 1024 * 1024)  /* one answer of the store */
+#define STORE_HISTORY_MAX      64                  /* states of one run */
+#define STORE_THRESHOLDS_MAX   1000                /* of one run */
+#define STORE_LABELS_BYTES_MAX (1024 * 1024)       /* labels of one series together */
+#define STORE_KEY_MAX          128                 /* idempotency key; k6 sends 16 */
+#define QUERY_TEXT_MAX         8192                /* a query or a selector */
+#define QUERY_POINTS_MAX       20000               /* points of one series: 16 h of 3 s buckets */
+#define QUERY_SERIES_MAX       20000               /* series of one answer */
+#define QUERY_DEPTH_MAX        4                   /* aggregators around each other */
+#define QUERY_LABELS_MAX       32                  /* names in one by (...) */
+#define QUERY_MATCHERS_MAX     32                  /* matchers of one selector */
+#define QUERY_REGEX_STEPS_MAX  100000              /* steps of one regular expression on one value */
 
 /* server */
 #define SERVER_JSON_BODY_MAX    (8 * 1024 * 1024)   /* options of a test, thresholds */
@@ -145,13 +141,13 @@
 #define SERVER_REQUEST_BYTES    (64 * 1024 * 1024)  /* what one request needs besides its bodies */
 #define SERVER_REPLY_BYTES      (256 * 1024 * 1024) /* an archive, a wide query */
 #define SERVER_CONNECTIONS_MAX  1000
-#define SERVER_PER_IP_MAX       500          /* a proxy in front is one address */
-#define SERVER_CONNECTION_BYTES (64 * 1024)  /* request line and headers */
-#define SERVER_IDLE_S           90           /* of a connection; live events write sooner */
-#define SERVER_EVENTS_MAX       256          /* live streams at once */
-#define SERVER_EVENT_BYTES      (256 * 1024) /* unread events of one stream */
-#define SERVER_LINKS_MAX        64           /* one-time links open at once */
-#define SERVER_LOGINS_MAX       20           /* failed sign-ins in SERVER_LOGIN_WINDOW_S */
+#define SERVER_PER_IP_MAX       500                 /* a proxy in front is one address */
+#define SERVER_CONNECTION_BYTES (64 * 1024)         /* request line and headers */
+#define SERVER_IDLE_S           90                  /* of a connection; live events write sooner */
+#define SERVER_EVENTS_MAX       256                 /* live streams at once */
+#define SERVER_EVENT_BYTES      (256 * 1024)        /* unread events of one stream */
+#define SERVER_LINKS_MAX        64                  /* one-time links open at once */
+#define SERVER_LOGINS_MAX       20                  /* failed sign-ins in SERVER_LOGIN_WINDOW_S */
 #define SERVER_LOGIN_WINDOW_S   60
 
 #endif
