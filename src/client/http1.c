@@ -205,6 +205,7 @@ static void start_parser(struct http1_reader *r)
     llhttp_init(&r->parser, HTTP_RESPONSE, &reader_settings);
     r->parser.data = r;
     /* What Go lets pass. */
+    llhttp_set_lenient_headers(&r->parser, 1); /* folded lines, control characters in values */
     llhttp_set_lenient_optional_cr_before_lf(&r->parser, 1);
     llhttp_set_lenient_chunked_length(&r->parser, 1);
     llhttp_set_lenient_spaces_after_chunk_size(&r->parser, 1);

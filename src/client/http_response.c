@@ -26,15 +26,36 @@ static bool next_line(const struct http_response *r, size_t *at, struct str *ret
     return len > 0;
 }
 
+/* Takes folded lines into the header's own: the text moves up behind one space, and what it leaves
+ * becomes spaces at the end of the line.  The head is the response's own memory. */
+static void unfold(const struct http_response *r, size_t *at, struct str *line)
+{
+    while (*at < r->headers_end && (r->head[*at] == ' ' || r->head[*at] == '\t')) {
+        struct str more;
+        if (!next_line(r, at, &more))
+            return;
+        *line = str_trim(*line);
+        char *to = r->head + (line->ptr - r->head) + line->len;
+        char *end = r->head + (more.ptr - r->head) + more.len;
+        struct str text = str_trim(more);
+        *to++ = ' ';
+        memmove(to, text.ptr, text.len);
+        to += text.len;
+        memset(to, ' ', (size_t)(end - to));
+        *line = str_trim(str_new(line->ptr, (size_t)(end - line->ptr)));
+    }
+}
+
 bool http_response_next(const struct http_response *r, size_t *cursor, struct http_header *ret)
 {
     size_t at = r->headers_at + *cursor;
     struct str line;
     while (r->head && next_line(r, &at, &line)) {
+        unfold(r, &at, &line);
         *cursor = at - r->headers_at;
         ptrdiff_t colon = str_find(line, ':');
         if (colon <= 0)
-            continue; /* a folded line; the parser lets none through */
+            continue;
         /* The head is the response's own, and canonical names stay canonical. */
         char *name = r->head + (line.ptr - r->head);
         http_canonical_name(name, (size_t)colon);

@@ -269,6 +269,30 @@ static void test_headers(void **state)
     http1_reader_fini(&r);
 }
 
+static void test_folded_lines(void **state)
+{
+    (void)state;
+    struct http1_reader r;
+    http1_reader_init(&r, false, false, 10);
+    static const char bytes[] = "HTTP/1.1 200 OK\r\nX: one \r\n  two: 2\r\n\tthree\r\nY: z\r\n"
+                                "Content-Length: 0\r\n\r\n";
+    assert_int_equal(http1_reader_feed(&r, bytes, sizeof bytes - 1), HTTP1_DONE);
+    struct http_response res = {0};
+    http1_reader_take(&r, &res);
+    for (int again = 0; again < 2; again++) { /* the first walk changes the head's text */
+        size_t cursor = 0;
+        struct http_header h;
+        assert_true(http_response_next(&res, &cursor, &h));
+        assert_str(h.name, "X");
+        assert_str(h.value, "one two: 2 three");
+        assert_true(http_response_next(&res, &cursor, &h));
+        assert_str(h.name, "Y");
+        assert_str(h.value, "z");
+    }
+    http_response_fini(&res);
+    http1_reader_fini(&r);
+}
+
 static void test_write(void **state)
 {
     (void)state;
@@ -351,6 +375,7 @@ int main(void)
         cmocka_unit_test(test_discarded),
         cmocka_unit_test(test_room),
         cmocka_unit_test(test_headers),
+        cmocka_unit_test(test_folded_lines),
         cmocka_unit_test(test_write),
         cmocka_unit_test(test_what_may_not_be_sent),
         cmocka_unit_test(test_canonical),
