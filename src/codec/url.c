@@ -305,6 +305,38 @@ static struct str view(const char *block, struct span s)
     return str_new(block + s.at, s.len);
 }
 
+/* The text once more with the userinfo masked; the text itself when there is none. */
+static struct span append_clean(struct buf *b, const struct parts *p, struct span text,
+                                struct span authority)
+{
+    if (!p->userinfo.ptr)
+        return text;
+    struct span clean = {b->len, 0};
+    buf_printf(b, "%.*s://%s@", STR_ARG(p->scheme),
+               str_find(p->userinfo, ':') >= 0 ? "****:****" : "****");
+    size_t len = text.len - authority.at;
+    uint8_t *room = buf_reserve(b, len);
+    if (room) {
+        memcpy(room, b->data + authority.at, len);
+        buf_claim(b, len);
+    }
+    clean.len = b->len - clean.at;
+    return clean;
+}
+
+/* What a request line says when the path is empty. */
+static struct span append_root_target(struct buf *b, const struct parts *p)
+{
+    struct span target = {b->len, 0};
+    buf_byte(b, '/');
+    if (p->query.ptr) {
+        buf_byte(b, '?');
+        buf_str(b, p->query);
+    }
+    target.len = b->len - target.at;
+    return target;
+}
+
 /* Writes text, then what isn't part of it, and points the views there. */
 static int assemble(const struct parts *p, struct str host, int port, struct url *ret)
 {
@@ -346,28 +378,10 @@ static int assemble(const struct parts *p, struct str host, int port, struct url
         buf_byte(&b, '#');
         fragment = append_span(&b, p->fragment);
     }
-    struct span text = {0, b.len}, clean = text;
-    if (p->userinfo.ptr) {
-        clean = (struct span){b.len, 0};
-        buf_printf(&b, "%.*s://%s@", STR_ARG(p->scheme),
-                   str_find(p->userinfo, ':') >= 0 ? "****:****" : "****");
-        size_t from = authority.at, len = text.len - authority.at;
-        uint8_t *room = buf_reserve(&b, len);
-        if (room) {
-            memcpy(room, b.data + from, len);
-            buf_claim(&b, len);
-        }
-        clean.len = b.len - clean.at;
-    }
-    if (path.len == 0) {
-        target.at = b.len;
-        buf_byte(&b, '/');
-        if (p->query.ptr) {
-            buf_byte(&b, '?');
-            buf_str(&b, p->query);
-        }
-        target.len = b.len - target.at;
-    }
+    struct span text = {0, b.len};
+    struct span clean = append_clean(&b, p, text, authority);
+    if (path.len == 0)
+        target = append_root_target(&b, p);
     struct span name = {b.len, 0};
     append_host(&b, host);
     name.len = b.len - name.at;
