@@ -127,6 +127,7 @@ static void handle_make(struct mail *mail)
     struct arrival_mail *m = CONTAINER_OF(mail, struct arrival_mail, mail);
     struct worker *w = m->to;
     struct vu *v = &w->vus[m->vu / w->run->workers_len];
+    DCHECK(m->vu / w->run->workers_len < w->vus_len);
     *v = (struct vu){.worker = w, .extra_of = m->scenario, .extra_id = m->vu};
     bool goes_on = w->state == WORKER_RUNNING && !w->aborted && w->running > 0;
     if (goes_on && co_spawn(w->loop, extra_main, v, &v->co) == 0)

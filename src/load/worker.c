@@ -100,8 +100,9 @@ static void on_tick(struct timer *t)
 static int make_vus(struct worker *w)
 {
     const struct run *r = w->run;
-    uint32_t n =
-        r->plan.vus > w->index ? (r->plan.vus - w->index + r->workers_len - 1) / r->workers_len : 0;
+    uint32_t n = 0;
+    if (r->plan.vus_most > w->index)
+        n = (r->plan.vus_most - w->index + r->workers_len - 1) / r->workers_len;
     w->vus = mem_calloc((size_t)n + 1, sizeof *w->vus);
     if (w->vus == NULL)
         return err_set_errno(-ENOMEM, "make %u virtual users", n);
