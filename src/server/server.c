@@ -222,6 +222,7 @@ static void stop_ticker(struct server *s)
 
 /* ---- start and stop ---- */
 
+PRINTF(2, 0)
 static void log_library(void *arg, const char *fmt, va_list ap)
 {
     char text[512];

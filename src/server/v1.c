@@ -119,7 +119,7 @@ static int read_archive(struct request *r, struct store_new_run *n)
     struct tar_entry entry;
     bool found = false;
     tar_reader_init(&tar, n->archive.ptr, n->archive.len);
-    int rc;
+    int rc = 0;
     while (!found && (rc = tar_next(&tar, &entry)) > 0)
         found = entry.type == TAR_FILE && str_eq(entry.path, STR("metadata.json"));
     if (found)

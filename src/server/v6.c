@@ -294,7 +294,7 @@ static int put_main_script(struct request *r, struct str archive)
     struct tar_reader tar;
     struct tar_entry entry;
     bool found = false;
-    int rc;
+    int rc = 0;
     tar_reader_init(&tar, archive.ptr, archive.len);
     while (!found && (rc = tar_next(&tar, &entry)) > 0)
         found = entry.type == TAR_FILE && str_eq(entry.path, STR("data"));
