@@ -305,6 +305,16 @@ static struct str view(const char *block, struct span s)
     return str_new(block + s.at, s.len);
 }
 
+/* What is in the buffer already, once more. */
+static void append_again(struct buf *b, size_t from, size_t len)
+{
+    uint8_t *room = buf_reserve(b, len);
+    if (room) {
+        memcpy(room, b->data + from, len);
+        buf_claim(b, len);
+    }
+}
+
 /* The text once more with the userinfo masked; the text itself when there is none. */
 static struct span append_clean(struct buf *b, const struct parts *p, struct span text,
                                 struct span authority)
@@ -312,14 +322,9 @@ static struct span append_clean(struct buf *b, const struct parts *p, struct spa
     if (!p->userinfo.ptr)
         return text;
     struct span clean = {b->len, 0};
-    buf_printf(b, "%.*s://%s@", STR_ARG(p->scheme),
-               str_find(p->userinfo, ':') >= 0 ? "****:****" : "****");
-    size_t len = text.len - authority.at;
-    uint8_t *room = buf_reserve(b, len);
-    if (room) {
-        memcpy(room, b->data + authority.at, len);
-        buf_claim(b, len);
-    }
+    append_again(b, text.at, authority.at - p->userinfo.len - 1);
+    buf_z(b, str_find(p->userinfo, ':') >= 0 ? "****:****" : "****");
+    append_again(b, authority.at - 1, text.len - authority.at + 1);
     clean.len = b->len - clean.at;
     return clean;
 }

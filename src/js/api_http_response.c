@@ -579,6 +579,8 @@ static void response_mark(JSRuntime *rt, JSValueConst v, JS_MarkFunc *mark)
             JS_MarkValue(rt, r->value[f], mark);
     if (r->json_made)
         JS_MarkValue(rt, r->json, mark);
+    if (r->sent)
+        JS_MarkValue(rt, r->sent->body_value, mark);
 }
 
 static JSClassExoticMethods response_exotic = {

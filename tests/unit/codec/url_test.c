@@ -54,6 +54,7 @@ static void test_parts(void **state)
         {"mailto:a@b", "mailto:a@b", "", "", "a@b", "mailto:a@b", 0},
         {"h/get", "h/get", "", "", "h/get", "h/get", 0},
         {"a%3Ab c", "./a:b%20c", "", "", "a:b%20c", "./a:b%20c", 0},
+        {"//u:p@h/x", "//u:p@h/x", "h", "h", "/x", "//****:****@h/x", 0},
         {"", "", "", "", "/", "", 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

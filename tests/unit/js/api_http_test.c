@@ -148,6 +148,15 @@ static void test_assignment(void **state)
         {.reply = OK_REPLY});
 }
 
+/* A response that the collector alone can free: what it sent points back at it. */
+static void test_cycles(void **state)
+{
+    (void)state;
+    CHECK_SAYS("const body = new ArrayBuffer(3); const r = http.post(B, body);"
+               "body.back = r; r.self = r; r.body = {r}; console.log(r.self === r);",
+               "info true\n", {.reply = OK_REPLY});
+}
+
 static void test_bodies(void **state)
 {
     (void)state;
@@ -508,21 +517,14 @@ static void test_response_callback(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_own_properties),
-        cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_assignment),
-        cmocka_unit_test(test_bodies),
-        cmocka_unit_test(test_json),
-        cmocka_unit_test(test_bad_json),
-        cmocka_unit_test(test_wire),
-        cmocka_unit_test(test_what_is_wrong),
-        cmocka_unit_test(test_init_code),
-        cmocka_unit_test(test_compression),
-        cmocka_unit_test(test_redirects),
-        cmocka_unit_test(test_jars),
-        cmocka_unit_test(test_jar_is_new_each_iteration),
-        cmocka_unit_test(test_samples),
-        cmocka_unit_test(test_response_callback),
+        cmocka_unit_test(test_own_properties), cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_assignment),     cmocka_unit_test(test_cycles),
+        cmocka_unit_test(test_bodies),         cmocka_unit_test(test_json),
+        cmocka_unit_test(test_bad_json),       cmocka_unit_test(test_wire),
+        cmocka_unit_test(test_what_is_wrong),  cmocka_unit_test(test_init_code),
+        cmocka_unit_test(test_compression),    cmocka_unit_test(test_redirects),
+        cmocka_unit_test(test_jars),           cmocka_unit_test(test_jar_is_new_each_iteration),
+        cmocka_unit_test(test_samples),        cmocka_unit_test(test_response_callback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
