@@ -31,7 +31,7 @@ static int set_up(void **state)
 static int set_up_impatient(void **state)
 {
     (void)state;
-    world_open(&w, 300 * NS_PER_MS);
+    world_open(&w, 1500 * NS_PER_MS); /* a busy machine is slow to push */
     return 0;
 }
 
@@ -332,7 +332,7 @@ static void test_time_out(void **state)
     assert_int_equal(push(5, "k1"), 200);
     wait_for_run("\"status\":\"aborted\"");
     get(&w, "/cloud/v6/test_runs/1", &r);
-    ASSERT_SAYS(r, "\"message\":\"No data for 300ms\",\"code\":4}");
+    ASSERT_SAYS(r, "\"message\":\"No data for 1.5s\",\"code\":4}");
     ASSERT_SAYS(r, "\"type\":\"timeout\"");
     assert_requests("5");
     assert_int_equal(push(5, "k2"), 403);
@@ -347,7 +347,7 @@ static void test_data_keeps_it_open(void **state)
 {
     (void)state;
     create_run();
-    int64_t end = clock_mono_ns() + 900 * NS_PER_MS;
+    int64_t end = clock_mono_ns() + 2200 * NS_PER_MS;
     int pushes = 0;
     for (; clock_mono_ns() < end; pushes++)
         assert_int_equal(push(1, NULL), 200);
