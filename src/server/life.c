@@ -24,7 +24,8 @@ static int add(struct life *l, int64_t id, bool running)
     pthread_mutex_lock(&l->lock);
     int rc = mem_grow(&l->runs, &l->cap, l->len + 1, SIZE_MAX / sizeof *l->runs, sizeof *l->runs);
     if (rc == 0)
-        l->runs[l->len++] = (struct life_run){id, clock_mono_ns(), running};
+        l->runs[l->len++] =
+            (struct life_run){.id = id, .heard_ns = clock_mono_ns(), .running = running};
     pthread_mutex_unlock(&l->lock);
     return rc;
 }
@@ -71,7 +72,8 @@ int life_add(struct server *s, int64_t id)
 int life_check_open(struct server *s, int64_t id)
 {
     pthread_mutex_lock(&s->life.lock);
-    bool open = find(&s->life, id) != NULL;
+    const struct life_run *r = find(&s->life, id);
+    bool open = r && !r->ending;
     pthread_mutex_unlock(&s->life.lock);
     if (open)
         return 0;
@@ -79,25 +81,43 @@ int life_check_open(struct server *s, int64_t id)
     arena_init(&a, STORE_ARENA_MAX);
     struct store_run run;
     int rc = store_get_run(s->store, id, &a, &run);
-    if (rc < 0)
+    if (rc < 0 || !store_run_ended(run.code))
         return rc;
     return err_set(E_REFUSED, "test run %lld has ended (%s) and takes no more data", (long long)id,
                    run_state_text(run.code));
 }
 
+/* Before and after the store is told of a run's end. */
+static void set_ending(struct life *l, int64_t id, bool ending)
+{
+    pthread_mutex_lock(&l->lock);
+    struct life_run *r = find(l, id);
+    if (r)
+        r->ending = ending;
+    pthread_mutex_unlock(&l->lock);
+}
+
+static void forget(struct life *l, int64_t id)
+{
+    pthread_mutex_lock(&l->lock);
+    struct life_run *r = find(l, id);
+    if (r)
+        *r = l->runs[--l->len];
+    pthread_mutex_unlock(&l->lock);
+}
+
 int life_change(struct server *s, int64_t id, const struct store_finish *change, bool *ret_repeated)
 {
+    bool ends = store_run_ended(change->state.code);
+    if (ends)
+        set_ending(&s->life, id, true);
     int rc = store_set_state(s->store, id, change, ret_repeated);
-    if (rc <= 0)
-        return rc;
-    if (store_run_ended(change->state.code)) {
-        pthread_mutex_lock(&s->life.lock);
-        struct life_run *r = find(&s->life, id);
-        if (r)
-            *r = s->life.runs[--s->life.len];
-        pthread_mutex_unlock(&s->life.lock);
-    }
-    run_json_publish(s, id);
+    if (ends && rc > 0)
+        forget(&s->life, id);
+    else if (ends)
+        set_ending(&s->life, id, false);
+    if (rc > 0)
+        run_json_publish(s, id);
     return rc;
 }
 

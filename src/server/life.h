@@ -20,6 +20,7 @@ struct life_run {
     int64_t id;
     int64_t heard_ns; /* monotonic */
     bool running;     /* a push has come */
+    bool ending;      /* the store is being told of its end: ask the store */
 };
 
 struct life {
