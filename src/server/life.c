@@ -112,7 +112,7 @@ int life_change(struct server *s, int64_t id, const struct store_finish *change,
     if (ends)
         set_ending(&s->life, id, true);
     int rc = store_set_state(s->store, id, change, ret_repeated);
-    if (ends && rc > 0)
+    if (ends && rc >= 0) /* 0: it had ended already */
         forget(&s->life, id);
     else if (ends)
         set_ending(&s->life, id, false);
