@@ -283,8 +283,8 @@ static void test_wire(void **state)
         "POST /form HTTP/1.1\r\n%sContent-Length: 24\r\n"
         "Content-Type: application/x-www-form-urlencoded\r\nCookie: "
         "a=b\r\n\r\na=x&a=y&b=true&n=5&z=1+2",
-        "POST /json HTTP/1.1\r\n%sContent-Length: 7\r\nContent-Type: application/json\r\n"
-        "Cookie: a=b\r\n\r\n{\"a\":1}",
+        ("POST /json HTTP/1.1\r\n%sContent-Length: 7\r\nContent-Type: application/json\r\n"
+         "Cookie: a=b\r\n\r\n{\"a\":1}"),
         "POST /nobody HTTP/1.1\r\n%sContent-Length: 0\r\nCookie: a=b\r\n\r\n",
         "DELETE /del HTTP/1.1\r\n%sCookie: a=b\r\n\r\n",
         "DELETE /delbody HTTP/1.1\r\n%sContent-Length: 1\r\nCookie: a=b\r\n\r\nx",

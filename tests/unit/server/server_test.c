@@ -475,9 +475,11 @@ static void test_tokens(void **state)
     ASSERT_SAYS(r, "\"is_valid\":true");
     call_json(&w, "POST", "/v1/validate-token", "{\"token\":\"no\"}", 200, &r);
     ASSERT_SAYS(r, "\"is_valid\":false");
-    for (int i = 0; i < 30 && r.status == 200; i++)
+    for (int i = 0; i < 30 && r.status == 200; i++) {
+        reply_free(&r);
         call(&w, "POST", "/v1/validate-token", "Content-Type: application/json\r\n",
-             "{\"token\":\"no\"}", 14, (reply_free(&r), &r));
+             "{\"token\":\"no\"}", 14, &r);
+    }
     assert_int_equal(r.status, 429);
 }
 
