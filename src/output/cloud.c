@@ -17,9 +17,7 @@
 
 enum { SENDERS_MAX = 32 };
 
-/* How long stop() goes on trying to deliver; the server calls a silent run timed out by then. */
-static const int64_t flush_max_ns = 120 * NS_PER_S;
-/* After that, or after a Ctrl-C: to tell how the run ended. */
+/* After the last results, or after a Ctrl-C: to tell how the run ended. */
 static const int64_t finish_max_ns = 10 * NS_PER_S;
 static const int64_t progress_gap_ns = 2 * NS_PER_S;
 static const int64_t backoff_first_ns = 250 * NS_PER_MS, backoff_max_ns = 5 * NS_PER_S;
@@ -43,6 +41,7 @@ struct cloud {
     struct co *stopper;              /* in stop(), waiting for the others */
     bool flushing;                   /* the run has ended: waits no longer apply */
     bool written;                    /* the writer has spooled everything */
+    bool gave_up;                    /* everybody has been cancelled */
     bool closed;                     /* the cloud takes no more, or we have given up */
     bool outage;                     /* said so already */
     int64_t next_push_ns;            /* mono; periods leave at most once a push interval */
@@ -317,6 +316,7 @@ static bool all_ended(const struct cloud *c)
 static void give_up(struct cloud *c)
 {
     c->closed = true;
+    c->gave_up = true;
     if (c->writer != NULL)
         co_cancel(c->writer);
     for (uint32_t i = 0; i < c->config.push_concurrency; i++)
@@ -345,23 +345,24 @@ static void count_undelivered(struct cloud *c)
 /* Waits until all is delivered, or gives up at the deadline; never leaves a coroutine behind. */
 static int flush(struct cloud *c)
 {
-    int64_t deadline_ns = clock_mono_ns() + flush_max_ns;
+    int64_t deadline_ns = clock_mono_ns() + c->config.flush_timeout_ns;
     int64_t progress_ns = clock_mono_ns() + progress_gap_ns;
     c->flushing = true;
     c->stopper = co_self();
     wake(c->writer);
     int result = 0;
     while (!all_ended(c)) {
-        int rc = co_wait(MIN(progress_ns, deadline_ns));
+        /* A deadline of the past would come back at once and let nobody else run. */
+        int rc = co_wait(c->gave_up ? CO_FOREVER : MIN(progress_ns, deadline_ns));
         if (rc == -ECANCELED) {
             result = rc;
             co_cancel_clear();
             give_up(c);
         }
         int64_t now_ns = clock_mono_ns();
-        if (now_ns >= deadline_ns && !c->closed)
+        if (now_ns >= deadline_ns && !c->gave_up)
             give_up(c);
-        if (now_ns >= progress_ns && !all_ended(c)) {
+        if (now_ns >= progress_ns && !c->gave_up && !all_ended(c)) {
             size_t left = c->spool.waiting + c->sending;
             log_info("cloud: sending the last results, %zu of %llu batches left (at most %llds "
                      "more; Ctrl-C gives up)",

@@ -29,6 +29,8 @@ int cloud_config_init(struct cloud_config *c)
         .aggregation_period_ns = 3 * NS_PER_S,
         /* k6 waits 8 s since samples reach it in any order; workers hand theirs over in order. */
         .aggregation_wait_ns = 2 * NS_PER_S,
+        /* The server calls a silent run timed out by then. */
+        .flush_timeout_ns = 120 * NS_PER_S,
         .max_series_in_batch = 1000,
         .push_concurrency = 1,
         .push_interval_ns = NS_PER_S,

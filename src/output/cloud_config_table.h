@@ -7,6 +7,7 @@
  */
 X(aggregation_period_ns, DURATION, "aggregationPeriod", "K6_CLOUD_AGGREGATION_PERIOD")
 X(aggregation_wait_ns, DURATION, "aggregationWaitPeriod", "K6_CLOUD_AGGREGATION_WAIT_PERIOD")
+X(flush_timeout_ns, DURATION, "flushTimeout", "SPATE_CLOUD_FLUSH_TIMEOUT")
 X(host, STRING, "host", "K6_CLOUD_HOST")
 X(max_series_in_batch, COUNT, "maxTimeSeriesInBatch", "K6_CLOUD_MAX_TIME_SERIES_IN_BATCH")
 X(name, STRING, "name", "K6_CLOUD_NAME")

@@ -164,6 +164,16 @@ test('a cloud that is away at the end: a clear line, and Ctrl-C gives up', async
   assert.match(end.stderr, /\d+ of \d+ batches .* could not be delivered/);
 });
 
+test('a cloud that stays away: the client ends by itself and says what is missing', async (t) => {
+  const { server, path } = await setUp(t, { vus: 1, duration: '4s' });
+  const client = stream(server, path, { env: { SPATE_CLOUD_FLUSH_TIMEOUT: '1s' } });
+  await until('the URL', () => /output: cloud \(.*\)/.exec(client.stdout));
+  await server.kill('SIGKILL');
+  const end = await Promise.race([client.ended, until('never', () => false, 60000)]);
+  assert.match(end.stderr, /[1-9]\d* of \d+ batches .* could not be delivered/);
+  assert.match(end.stderr, /could not tell the cloud that run \d+ has ended/);
+});
+
 test('cloud login keeps a token that the server knows, and only that', async (t) => {
   const server = await new Server(t).start();
   const config = join(server.dir, 'spate', 'config.json');

@@ -108,11 +108,16 @@ export class Server {
   }
 }
 
+const clients = new Set();
+process.on('exit', () => clients.forEach((p) => p.running() && p.child.kill('SIGKILL')));
+
 /** The client, streaming to `server` (or to another URL in front of it). */
 export function stream(server, script, { args = [], env = {}, url = server.url, command = ['cloud', 'run', '--local-execution'] } = {}) {
-  return start(SPATE, [...command, ...args, script], {
+  const client = start(SPATE, [...command, ...args, script], {
     env: { ...process.env, K6_CLOUD_HOST: url, K6_CLOUD_TOKEN: server.token, XDG_CONFIG_HOME: server.dir, NO_COLOR: '1', ...env },
   });
+  clients.add(client); // a test that fails leaves none behind
+  return client;
 }
 
 export function writeScript(dir, text, name = 'script.js') {
