@@ -19,8 +19,8 @@
 #define TAR_ENTRIES_MAX 20000 /* files of one archive; headers cost 512 bytes each */
 
 /* rt */
-#define RT_COROUTINES_MAX   (1 << 20) /* a loop's stacks; 256 GB of address space */
-#define RT_STACKS_PER_CHUNK 64        /* stacks of one mapping, 16 MB of address space */
+#define RT_COROUTINES_MAX   (1 << 20) /* a loop's stacks; 1 TB of address space */
+#define RT_STACKS_PER_CHUNK 64        /* stacks of one mapping, 64 MB of address space */
 #define RT_STACKS_WARM      64        /* free stacks that keep their pages for the next coroutine */
 #define RT_STACK_KEEP_BYTES 8192      /* what the other free stacks keep, at their top */
 #define RT_MPROTECT_GUARDS  4096      /* guard pages of old kernels cost two of 65,530 mappings each */
