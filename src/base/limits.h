@@ -89,7 +89,7 @@
 #define CLOUD_METRICSET_MAX    (64u << 20)         /* one batch, before and after packing */
 #define CLOUD_REPLY_MAX        (1u << 20)          /* an answer of the cloud: some settings, some lines */
 #define CLOUD_TOKEN_MAX        1024                /* k6's are 64 to 100 characters */
-#define CLOUD_ARCHIVE_MAX      (100u << 20)        /* what the cloud takes; larger test data stays here */
+#define CLOUD_ARCHIVE_MAX      (100 * 1000 * 1000) /* what a cloud takes; larger test data stays here */
 #define CLOUD_SPOOL_MEMORY_MAX (64u << 20)         /* an outage of minutes; more goes to a file */
 #define CLOUD_SPOOL_FILE_MAX   ((off_t)4 << 30)    /* hours; after that results are lost, and it is said */
 

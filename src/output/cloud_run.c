@@ -137,6 +137,11 @@ static int put_multipart(struct buf *b, const char *boundary, const struct cloud
     CLEANUP(buf_fini) struct buf archive;
     buf_init(&archive, CLOUD_ARCHIVE_MAX);
     int rc = cloud_archive_write(info, &archive);
+    if (rc == -EMSGSIZE) {
+        (void)err_set(rc, "the archive of %s and its files would be larger than %d MB", info->name,
+                      CLOUD_ARCHIVE_MAX / 1000000);
+        return err_hint(rc, "--no-archive-upload runs the test without uploading them");
+    }
     if (rc < 0)
         return rc;
     put_field(b, boundary, "name", run_name(c, info));
