@@ -405,6 +405,19 @@ static int head_complete(struct http1_reader *r, size_t at)
     return feed_body(r, r->head + at, r->head_len - at);
 }
 
+/* The first header has no line before it that it could continue. */
+static int check_first_header(const struct http1_reader *r)
+{
+    size_t at = r->message_at;
+    while (at < r->head_len && r->head[at] != '\n')
+        at++;
+    at++;
+    if (at >= r->head_len || (r->head[at] != ' ' && r->head[at] != '\t'))
+        return 0;
+    struct str line = line_at(r, at);
+    return err_set(E_PROTOCOL, "malformed MIME header initial line: %.*s", STR_ARG(line));
+}
+
 /* llhttp paused at `at` bytes into the head: behind the head, or behind an interim response. */
 static int head_paused(struct http1_reader *r, size_t at, bool *ret_again)
 {
@@ -417,6 +430,9 @@ static int head_paused(struct http1_reader *r, size_t at, bool *ret_again)
         *ret_again = true;
         return 0;
     }
+    int rc = check_first_header(r);
+    if (rc < 0)
+        return rc;
     note_head(r);
     return head_complete(r, at);
 }

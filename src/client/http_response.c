@@ -1,4 +1,6 @@
 /* What can be asked of a response; the head is read here, line by line, when somebody asks. */
+#include <string.h>
+
 #include "base/mem.h"
 #include "client/http.h"
 
@@ -26,15 +28,21 @@ static bool next_line(const struct http_response *r, size_t *at, struct str *ret
     return len > 0;
 }
 
+static bool is_space(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
 /* Takes folded lines into the header's own: the text moves up behind one space, and what it leaves
  * becomes spaces at the end of the line.  The head is the response's own memory. */
 static void unfold(const struct http_response *r, size_t *at, struct str *line)
 {
-    while (*at < r->headers_end && (r->head[*at] == ' ' || r->head[*at] == '\t')) {
+    while (*at < r->headers_end && is_space(r->head[*at])) {
         struct str more;
         if (!next_line(r, at, &more))
             return;
-        *line = str_trim(*line);
+        while (line->len > 0 && is_space(line->ptr[line->len - 1]))
+            line->len--;
         char *to = r->head + (line->ptr - r->head) + line->len;
         char *end = r->head + (more.ptr - r->head) + more.len;
         struct str text = str_trim(more);
@@ -42,7 +50,7 @@ static void unfold(const struct http_response *r, size_t *at, struct str *line)
         memmove(to, text.ptr, text.len);
         to += text.len;
         memset(to, ' ', (size_t)(end - to));
-        *line = str_trim(str_new(line->ptr, (size_t)(end - line->ptr)));
+        *line = str_new(line->ptr, (size_t)(end - line->ptr));
     }
 }
 

@@ -24,7 +24,7 @@ static void read_one(const uint8_t *data, size_t size, size_t cut, bool head, bo
     http1_reader_init(&r, head, false, 1 << 16);
     r.no_scan = no_scan;
     *ret = (struct outcome){.rc = http1_reader_feed(&r, data, cut)};
-    size_t len;
+    size_t len = 0;
     uint8_t *room = ret->rc == HTTP1_MORE ? http1_reader_room(&r, &len) : NULL;
     if (room && cut < size) {
         len = len < size - cut ? len : size - cut;

@@ -111,6 +111,8 @@ static void test_malformed(void **state)
         {"HTTP/9.9 200 OK\r\n\r\n", "malformed HTTP version \"HTTP/9.9\"", E_PROTOCOL},
         {"HTTP/1.1 200 OK\r\nbad header\r\n\r\n", "malformed MIME header line: bad header",
          E_PROTOCOL},
+        {"HTTP/1.1 200 OK\r\n a: b\r\n\r\n", "malformed MIME header initial line: a: b",
+         E_PROTOCOL},
         {"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "bad Content-Length \"x\"", E_PROTOCOL},
         {"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
          "bad Content-Length \"2\"", E_PROTOCOL},
