@@ -58,14 +58,14 @@ stage_format() { sources | xargs clang-format --dry-run -Werror; }
 stage_layers() { python3 tools/check_layers.py; }
 stage_banned() { python3 tools/check_banned.py; }
 stage_gcc() { build_in test-gcc gcc; }
-stage_clang() { build_in test-clang clang -Dfuzz=false; }
+stage_clang() { build_in test-clang clang -Doptimization=1 -Dfuzz=false; }
 stage_unit_gcc() { meson_test test-gcc; }
 stage_unit_clang() { meson_test test-clang; }
 # clang's, so that the fuzz targets are libFuzzer's and its sanitizers watch them.
-stage_asan() { build_in test-asan clang --buildtype=debugoptimized -Db_sanitize=address,undefined; }
+stage_asan() { build_in test-asan clang -Doptimization=1 -Db_sanitize=address,undefined; }
 stage_unit_asan() { meson_test test-asan --no-suite fuzz; }
 stage_fuzz() { meson_test test-asan --suite fuzz; }
-stage_tsan() { build_in test-tsan clang --buildtype=debugoptimized -Db_sanitize=thread -Dfuzz=false; }
+stage_tsan() { build_in test-tsan clang -Doptimization=1 -Db_sanitize=thread -Dfuzz=false; }
 stage_unit_tsan() { "${same_layout[@]}" meson test -C build/test-tsan --no-rebuild --print-errorlogs; }
 stage_e2e() { e2e test-gcc tests/e2e/*.test.{js,mjs}; }
 # Those that say, in a line of their own, that they are also for the sanitized program.
