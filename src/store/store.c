@@ -14,39 +14,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "store/run_file.h"
-
-/* Raise with every change of the schema of spate.db or of a run's file, and add the step to
- * migrate(). */
-enum { SCHEMA_VERSION = 1 };
-
-static const char schema[] =
-    "CREATE TABLE tokens (id INTEGER PRIMARY KEY, hash BLOB NOT NULL UNIQUE, user TEXT NOT NULL,"
-    "  created_ns INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE sessions (hash BLOB PRIMARY KEY, token_id INTEGER NOT NULL REFERENCES tokens(id)"
-    "  ON DELETE CASCADE, expires_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE projects (id INTEGER PRIMARY KEY, name TEXT NOT NULL, is_default INTEGER NOT "
-    "NULL,"
-    "  created_ns INTEGER NOT NULL, updated_ns INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE tests (id INTEGER PRIMARY KEY AUTOINCREMENT, project_id INTEGER NOT NULL"
-    "  REFERENCES projects(id), name TEXT NOT NULL, created_ns INTEGER NOT NULL,"
-    "  updated_ns INTEGER NOT NULL, UNIQUE (project_id, name)) STRICT;"
-    "CREATE TABLE runs (id INTEGER PRIMARY KEY AUTOINCREMENT, test_id INTEGER NOT NULL"
-    "  REFERENCES tests(id), kind TEXT NOT NULL DEFAULT 'streamed', started_by TEXT,"
-    "  note TEXT NOT NULL DEFAULT '', options TEXT, created_ns INTEGER NOT NULL,"
-    "  ended_ns INTEGER NOT NULL DEFAULT 0, max_vus INTEGER NOT NULL DEFAULT -1,"
-    "  estimated_duration INTEGER NOT NULL DEFAULT -1, archive_bytes INTEGER NOT NULL DEFAULT 0,"
-    "  code INTEGER NOT NULL, result INTEGER NOT NULL DEFAULT 0) STRICT;"
-    "CREATE INDEX runs_by_test ON runs (test_id);"
-    "CREATE INDEX runs_open ON runs (id) WHERE ended_ns = 0;"
-    "CREATE TABLE states (run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,"
-    "  seq INTEGER NOT NULL, code INTEGER NOT NULL, entered_ns INTEGER NOT NULL, by_user TEXT,"
-    "  message TEXT, PRIMARY KEY (run_id, seq)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE thresholds (run_id INTEGER NOT NULL REFERENCES runs(id) ON DELETE CASCADE,"
-    "  metric TEXT NOT NULL, expression TEXT NOT NULL, seq INTEGER NOT NULL,"
-    "  result INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (run_id, metric, expression))"
-    "  STRICT, WITHOUT ROWID;"
-    "CREATE TABLE requests (key TEXT NOT NULL, what TEXT NOT NULL, run_id INTEGER NOT NULL,"
-    "  at_ns INTEGER NOT NULL, PRIMARY KEY (key, what)) STRICT, WITHOUT ROWID;";
+#include "store/schema.h"
 
 /* A client that comes back later than this with the same key is another one. */
 static const int64_t request_life_ns = 24 * 3600 * NS_PER_S;
@@ -103,20 +71,6 @@ static int lock_folder(struct store *s)
     return 0;
 }
 
-static int create_schema(struct store *s, int64_t now_ns)
-{
-    int rc = store_begin(s->db);
-    if (rc < 0)
-        return rc;
-    rc = db_exec(s->db, schema);
-    if (rc == 0)
-        rc = db_run(s->db, "INSERT INTO projects VALUES (1, 'Default project', 1, ?, ?)", "ii",
-                    now_ns, now_ns);
-    if (rc == 0)
-        rc = db_exec(s->db, "PRAGMA user_version=1");
-    return store_end(s->db, rc);
-}
-
 static int open_main(struct store *s)
 {
     char path[STORE_PATH_MAX];
@@ -124,20 +78,9 @@ static int open_main(struct store *s)
     int rc = db_open(path, &s->db);
     if (rc < 0)
         return rc;
-    int64_t version = 0;
-    rc = db_number(s->db, &version, 0, "PRAGMA user_version", "");
+    rc = schema_upgrade(s->db, s->dir);
     if (rc < 0)
         return rc;
-    if (version > SCHEMA_VERSION)
-        return err_set(E_CONFIG,
-                       "data folder %s was written by a newer version of Spate (format %lld, this "
-                       "one knows %d)",
-                       s->dir, (long long)version, SCHEMA_VERSION);
-    if (version == 0) {
-        rc = create_schema(s, clock_wall_ns());
-        if (rc < 0)
-            return rc;
-    }
     return db_number(s->db, &s->default_project, 1, "SELECT id FROM projects WHERE is_default", "");
 }
 
