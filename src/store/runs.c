@@ -12,7 +12,8 @@
 
 #define RUN_COLUMNS                                                                                \
     "runs.id, test_id, project_id, tests.name, started_by, note, options, runs.created_ns,"        \
-    " ended_ns, max_vus, estimated_duration, archive_bytes, code, result"
+    " ended_ns, max_vus, estimated_duration, archive_bytes, code, result,"                         \
+    " max_browser_vus, kind='cloud', starred, saved"
 
 /* ---- reading ---- */
 
@@ -33,6 +34,10 @@ static int fill_run(sqlite3_stmt *q, struct arena *a, struct store_run *ret)
         .archive_bytes = sqlite3_column_int64(q, 11),
         .code = sqlite3_column_int(q, 12),
         .result = (enum store_run_result)sqlite3_column_int(q, 13),
+        .max_browser_vus = sqlite3_column_int64(q, 14),
+        .cloud = sqlite3_column_int(q, 15) != 0,
+        .starred = sqlite3_column_int(q, 16) != 0,
+        .saved = sqlite3_column_int(q, 17) != 0,
     };
     return ret->test_name.ptr ? 0 : -ENOMEM;
 }
@@ -48,16 +53,17 @@ static int fill_history(struct store *s, struct arena *a, struct store_run *run)
     if (!run->history)
         return -ENOMEM;
     CLEANUP(db_donep) sqlite3_stmt *q = NULL;
-    rc = db_query(
-        s->db, &q,
-        "SELECT code, entered_ns, by_user, message FROM states WHERE run_id=? ORDER BY seq", "i",
-        run->id);
+    rc = db_query(s->db, &q,
+                  "SELECT code, entered_ns, by_user, message, error_code FROM states WHERE "
+                  "run_id=? ORDER BY seq",
+                  "i", run->id);
     while (rc == 0 && run->history_len < (size_t)count && (rc = db_step(q)) > 0) {
         run->history[run->history_len++] = (struct store_state){
             .code = sqlite3_column_int(q, 0),
             .entered_ns = sqlite3_column_int64(q, 1),
             .by_user = db_text_dup(q, 2, a),
             .message = db_text_dup(q, 3, a),
+            .error_code = sqlite3_column_int64(q, 4),
         };
         rc = 0;
     }
@@ -89,8 +95,8 @@ int store_get_run(struct store *s, int64_t id, struct arena *a, struct store_run
 
 #define RUN_FILTER                                                                                 \
     " FROM runs JOIN tests ON tests.id=test_id WHERE (?1=0 OR test_id=?1)"                         \
-    " AND (?2=0 OR project_id=?2) AND runs.created_ns>?3 AND (?4=0 OR runs.created_ns<?4)"         \
-    " AND (?5=0 OR ended_ns=0)"
+    " AND (?2=0 OR project_id=?2) AND runs.created_ns>=?3 AND (?4=0 OR runs.created_ns<?4)"        \
+    " AND (?5=0 OR ended_ns=0) AND (?6=0 OR starred=?6-1)"
 
 int store_list_runs(struct store *s, const struct store_run_filter *f,
                     const struct store_page *page, struct arena *a, struct store_run **ret,
@@ -98,8 +104,9 @@ int store_list_runs(struct store *s, const struct store_run_filter *f,
 {
     STORE_LOCKED(s);
     int64_t after = f->created_after_ns > 0 ? f->created_after_ns : -1;
-    int rc = db_number(s->db, ret_total, 0, "SELECT count(*)" RUN_FILTER, "iiiii", f->test_id,
-                       f->project_id, after, f->created_before_ns, (int64_t)f->open);
+    int64_t starred = f->starred ? 2 : f->not_starred;
+    int rc = db_number(s->db, ret_total, 0, "SELECT count(*)" RUN_FILTER, "iiiiii", f->test_id,
+                       f->project_id, after, f->created_before_ns, (int64_t)f->open, starred);
     if (rc < 0)
         return rc;
     size_t max = (size_t)MIN(page->top, *ret_total);
@@ -111,8 +118,8 @@ int store_list_runs(struct store *s, const struct store_run_filter *f,
              "SELECT " RUN_COLUMNS RUN_FILTER " ORDER BY runs.%s %s, runs.id DESC LIMIT ? OFFSET ?",
              page->order ? page->order : "id", !page->order || page->descending ? "DESC" : "ASC");
     CLEANUP(db_donep) sqlite3_stmt *q = NULL;
-    rc = db_query(s->db, &q, sql, "iiiiiii", f->test_id, f->project_id, after, f->created_before_ns,
-                  (int64_t)f->open, page->top, page->skip);
+    rc = db_query(s->db, &q, sql, "iiiiiiii", f->test_id, f->project_id, after,
+                  f->created_before_ns, (int64_t)f->open, starred, page->top, page->skip);
     size_t len = 0;
     while (rc == 0 && len < max && (rc = db_step(q)) > 0) {
         rc = fill_run(q, a, &list[len]);
@@ -200,6 +207,16 @@ static int write_archive(struct store *s, int64_t run_id, struct str bytes)
     return rc;
 }
 
+int store_write_archive(struct store *s, int64_t run_id, struct str bytes)
+{
+    STORE_LOCKED(s);
+    int rc = write_archive(s, run_id, bytes);
+    if (rc == 0)
+        rc = db_run(s->db, "UPDATE runs SET archive_bytes=? WHERE id=?", "ii", (int64_t)bytes.len,
+                    run_id);
+    return rc;
+}
+
 int store_read_archive(struct store *s, int64_t run_id, struct buf *out)
 {
     char path[STORE_PATH_MAX];
@@ -237,10 +254,11 @@ int store_read_archive(struct store *s, int64_t run_id, struct buf *out)
 static int add_state(sqlite3 *db, int64_t run_id, const struct store_state *state)
 {
     return db_run(db,
-                  "INSERT INTO states (run_id, seq, code, entered_ns, by_user, message)"
-                  " SELECT ?1, 1 + ifnull(max(seq), 0), ?2, ?3, ?4, ?5 FROM states WHERE run_id=?1",
-                  "iiiss", run_id, (int64_t)state->code, state->entered_ns, state->by_user,
-                  state->message);
+                  "INSERT INTO states (run_id, seq, code, entered_ns, by_user, message, error_code)"
+                  " SELECT ?1, 1 + ifnull(max(seq), 0), ?2, ?3, ?4, ?5, ?6 FROM states"
+                  " WHERE run_id=?1",
+                  "iiissi", run_id, (int64_t)state->code, state->entered_ns, state->by_user,
+                  state->message, state->error_code);
 }
 
 static int put_thresholds(sqlite3 *db, int64_t run_id, const struct store_threshold *list,
@@ -305,16 +323,21 @@ static int ensure_test(sqlite3 *db, int64_t project_id, struct str name, int64_t
 static int insert_run(struct store *s, const struct store_new_run *n, int64_t *ret_id)
 {
     int64_t project_id = n->project_id ? n->project_id : s->default_project;
-    int64_t test_id = 0;
-    int rc = ensure_project(s->db, project_id, n->now_ns);
-    if (rc == 0)
-        rc = ensure_test(s->db, project_id, n->name, n->now_ns, &test_id);
+    int64_t test_id = n->test_id;
+    int rc = 0;
+    if (test_id == 0) {
+        rc = ensure_project(s->db, project_id, n->now_ns);
+        if (rc == 0)
+            rc = ensure_test(s->db, project_id, n->name, n->now_ns, &test_id);
+    }
     if (rc == 0)
         rc = db_run(s->db,
                     "INSERT INTO runs (test_id, started_by, options, created_ns, max_vus,"
-                    " estimated_duration, archive_bytes, code) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    "issiiiii", test_id, n->started_by, n->options, n->now_ns, n->max_vus,
-                    n->estimated_duration, (int64_t)n->archive.len, (int64_t)RUN_CREATED);
+                    " estimated_duration, archive_bytes, code, max_browser_vus, kind)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "issiiiiiis", test_id, n->started_by, n->options, n->now_ns, n->max_vus,
+                    n->estimated_duration, (int64_t)n->archive.len, (int64_t)RUN_CREATED,
+                    n->max_browser_vus, n->cloud ? STR("cloud") : STR("streamed"));
     if (rc < 0)
         return rc;
     int64_t id = sqlite3_last_insert_rowid(s->db);

@@ -121,6 +121,7 @@ struct store_state {
     int64_t entered_ns;
     struct str by_user; /* NULL ptr: nobody did it */
     struct str message; /* NULL ptr: nothing to say */
+    int64_t error_code; /* the client's, of a run's failure; 0: none */
 };
 
 enum store_threshold_result { THRESHOLD_OPEN, THRESHOLD_PASSED, THRESHOLD_FAILED };
@@ -144,19 +145,26 @@ struct store_run {
     int64_t max_vus;            /* -1: unknown */
     int64_t estimated_duration; /* s; -1: unknown */
     int64_t archive_bytes;      /* 0: none */
-    int code;                   /* enum store_run_code */
+    int64_t max_browser_vus;
+    bool cloud;   /* meant to be executed by the server, else by the client that streams it */
+    bool starred; /* marks by users */
+    bool saved;
+    int code; /* enum store_run_code */
     enum store_run_result result;
     struct store_state *history; /* by time; the last one is the current state */
     size_t history_len;
 };
 
 struct store_new_run {
+    int64_t test_id;    /* an existing test's; 0: by name */
     struct str name;    /* of the test */
     int64_t project_id; /* 0: the default one; an unknown one is created */
     struct str started_by;
     struct str options;
     int64_t max_vus;
     int64_t estimated_duration;
+    int64_t max_browser_vus;
+    bool cloud;
     const struct store_threshold *thresholds;
     size_t thresholds_len;
     struct str archive;         /* bytes; NULL ptr: none */
@@ -171,6 +179,8 @@ NODISCARD int store_create_run(struct store *s, const struct store_new_run *new_
 NODISCARD int store_get_run(struct store *s, int64_t id, struct arena *a, struct store_run *ret);
 
 struct store_run_filter {
+    bool starred;       /* only those with the mark */
+    bool not_starred;   /* only those without */
     int64_t test_id;    /* 0: any */
     int64_t project_id; /* 0: any */
     int64_t created_after_ns;
@@ -200,6 +210,8 @@ NODISCARD int store_set_state(struct store *s, int64_t id, const struct store_fi
 NODISCARD int store_get_thresholds(struct store *s, int64_t id, struct arena *a,
                                    struct store_threshold **ret, size_t *ret_len);
 
+/* Gives a run its archive, in place of one that it has. */
+NODISCARD int store_write_archive(struct store *s, int64_t run_id, struct str bytes);
 /* The archive's bytes; E_NOT_FOUND when there is none. */
 NODISCARD int store_read_archive(struct store *s, int64_t run_id, struct buf *out);
 
