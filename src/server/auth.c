@@ -107,6 +107,29 @@ static bool token_by_id(struct auth *a, int64_t id, struct store_token *ret)
     return found;
 }
 
+/* ---- credentials of runs ---- */
+
+int auth_add_credential(struct auth *a, const struct store_credential *credential,
+                        char out[static AUTH_SECRET_LEN + 1])
+{
+    int rc = auth_new_secret(out);
+    if (rc < 0)
+        return rc;
+    uint8_t hash[STORE_HASH_LEN];
+    hash_secret(str_of(out), hash);
+    return store_add_credential(a->store, hash, credential);
+}
+
+bool auth_check_credential(struct auth *a, struct str secret, enum store_purpose purpose,
+                           struct store_credential *ret)
+{
+    uint8_t hash[STORE_HASH_LEN];
+    if (secret.len != AUTH_SECRET_LEN)
+        return false;
+    hash_secret(secret, hash);
+    return store_find_credential(a->store, hash, purpose, ret) == 0;
+}
+
 /* ---- sessions ---- */
 
 int auth_open_session(struct auth *a, int64_t token_id, char out[static AUTH_SECRET_LEN + 1])

@@ -6,6 +6,7 @@
 #ifndef SERVER_AUTH_H
 #define SERVER_AUTH_H
 
+#include "store/credential.h"
 #include "store/store.h"
 
 #include <pthread.h>
@@ -47,6 +48,12 @@ bool auth_has_tokens(struct auth *a);
 
 /* True, and who it is, for a valid token. */
 bool auth_check_token(struct auth *a, struct str token, struct store_token *ret);
+
+/* Makes a secret for one run and one purpose. */
+NODISCARD int auth_add_credential(struct auth *a, const struct store_credential *credential,
+                                  char out[static AUTH_SECRET_LEN + 1]);
+bool auth_check_credential(struct auth *a, struct str secret, enum store_purpose purpose,
+                           struct store_credential *ret);
 
 /* Sessions of the page.  `out` is the cookie's value. */
 NODISCARD int auth_open_session(struct auth *a, int64_t token_id,

@@ -288,6 +288,20 @@ struct str http_session(const struct request *r)
     return str_of(MHD_lookup_connection_value(r->conn, MHD_COOKIE_KIND, "spate_session"));
 }
 
+/* True when it is of this very run; another run's gets its answer here. */
+static bool check_credential(struct request *r, struct str token)
+{
+    struct store_credential c;
+    int64_t id = 0;
+    if (!auth_check_credential(&r->server->auth, token, CREDENTIAL_PUSH, &c))
+        return false;
+    r->run_id = c.run_id;
+    if (str_to_i64(r->params[0], &id) == 0 && id == c.run_id)
+        return true;
+    (void)reply_error(r, 403, 4, "forbidden", "the token is of another test run");
+    return false;
+}
+
 static int check_access(struct request *r)
 {
     if (r->route->access == ACCESS_ANYONE)
@@ -295,6 +309,10 @@ static int check_access(struct request *r)
     struct str token = header_token(r);
     if (token.len > 0) {
         if (auth_check_token(&r->server->auth, token, &r->token))
+            return 0;
+        if (r->route->access == ACCESS_RUN && check_credential(r, token))
+            return 0;
+        if (r->reply.status)
             return 0;
         return reply_error(r, 401, 6, "unauthorized", "the token is not valid here");
     }

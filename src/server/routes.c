@@ -17,7 +17,7 @@ const struct route routes[] = {
     {METHOD_POST, "/v1/tests/{}", v1_finish_test, ACCESS_TOKEN, FORM_V1, BODY_JSON, JSON},
     {METHOD_POST, "/v1/tests/{}/stop", v1_not_here, ACCESS_TOKEN, FORM_V1, BODY_NONE, JSON},
     {METHOD_POST, "/v1/metrics/{}", v1_old_metrics, ACCESS_TOKEN, FORM_V1, BODY_NONE, PUSH},
-    {METHOD_POST, "/v2/metrics/{}", v2_push, ACCESS_TOKEN, FORM_V1, BODY_PROTOBUF, PUSH},
+    {METHOD_POST, "/v2/metrics/{}", v2_push, ACCESS_RUN, FORM_V1, BODY_PROTOBUF, PUSH},
     {METHOD_POST, "/v1/validate-token", v1_validate_token, ACCESS_ANYONE, FORM_V1, BODY_JSON,
      SMALL},
     {METHOD_POST, "/v1/login", v1_login, ACCESS_ANYONE, FORM_V1, BODY_NONE, SMALL},

@@ -48,7 +48,11 @@ enum error_form {
     FORM_V6, /* {"error":{"message":…,"code":"…","target":null,"details":null}} */
 };
 
-enum access { ACCESS_TOKEN, ACCESS_ANYONE };
+enum access {
+    ACCESS_TOKEN,
+    ACCESS_ANYONE,
+    ACCESS_RUN, /* a user's token, or the credential of the run whose id is the first parameter */
+};
 
 /* What a body has to be. */
 enum body_kind { BODY_NONE, BODY_JSON, BODY_JSON_OR_FORM, BODY_PROTOBUF };
@@ -94,6 +98,7 @@ struct request {
     const struct route *route;
     struct str params[PARAMS_MAX]; /* what stood at {} and {*} */
     struct store_token token;      /* who asks; id 0: unknown */
+    int64_t run_id;                /* whose credential it is that asks; 0: a user's token */
     struct buf body;
     uint64_t ignored; /* bytes of a body whose answer is settled */
     bool started;     /* the headers have been looked at */
