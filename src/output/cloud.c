@@ -195,11 +195,13 @@ static int push(struct cloud *c, const struct cloud_batch *b, struct cloud_reply
     return cloud_api_call(c->api, &call, reply);
 }
 
-/* The rest of the stream would be refused as well. */
-static void close_stream(struct cloud *c, const char *why)
+/* The rest of the stream would be refused as well.  `code` has its message in the error slot. */
+static void close_stream(struct cloud *c, int code)
 {
-    if (!c->closed)
-        log_error("cloud: no more results are sent: %s", why);
+    if (!c->closed && c->config.stop_on_error && !c->flushing)
+        c->info->stop_run(c->info->stop_run_arg, code);
+    else if (!c->closed)
+        log_error("cloud: no more results are sent: %s", err_message());
     c->closed = true;
     struct cloud_batch *b;
     while (c->spool.waiting > 0 && cloud_spool_take(&c->spool, &b) == 0) {
@@ -251,7 +253,7 @@ static int deliver(struct cloud *c, const struct cloud_batch *b)
     if (rc == -ECANCELED)
         return c->closed ? 0 : rc;
     if (ends_stream(&reply))
-        close_stream(c, err_message());
+        close_stream(c, rc);
     else
         log_error("cloud: a batch of %u series was refused: %s", b->series, err_message());
     return 0;

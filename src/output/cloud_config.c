@@ -10,7 +10,7 @@
 #include <string.h>
 #include <yyjson.h>
 
-enum setting_type { SETTING_STRING, SETTING_COUNT, SETTING_ID, SETTING_DURATION };
+enum setting_type { SETTING_STRING, SETTING_BOOL, SETTING_COUNT, SETTING_ID, SETTING_DURATION };
 
 static const struct setting {
     const char *json;
@@ -78,6 +78,11 @@ static int set_text(struct cloud_config *c, const struct setting *s, struct str 
         if (memchr(v.ptr, '\0', v.len) != NULL || memchr(v.ptr, '\n', v.len) != NULL)
             return bad_value(where, key, "one line of text");
         return set_string(c, s, v);
+    case SETTING_BOOL:
+        if (!str_eqz(v, "true") && !str_eqz(v, "1") && !str_eqz(v, "false") && !str_eqz(v, "0"))
+            return bad_value(where, key, "true or false");
+        *(bool *)field_of(c, s) = v.ptr[0] == 't' || v.ptr[0] == '1';
+        return 0;
     case SETTING_COUNT:
         if (str_to_u64(v, &n) < 0 || n == 0 || n > UINT32_MAX)
             return bad_value(where, key, "a whole number above 0");
@@ -106,6 +111,8 @@ static int set_json(struct cloud_config *c, const struct setting *s, yyjson_val 
         struct str text = str_new(yyjson_get_str(v), yyjson_get_len(v));
         return set_text(c, s, text, where, s->json);
     }
+    if (yyjson_is_bool(v) && s->type == SETTING_BOOL)
+        return set_text(c, s, yyjson_get_bool(v) ? STR("true") : STR("false"), where, s->json);
     /* Durations as numbers are milliseconds, as everywhere in k6's options. */
     if (!yyjson_is_uint(v) || s->type == SETTING_STRING)
         return bad_value(where, s->json, s->type == SETTING_STRING ? "a text" : "a whole number");

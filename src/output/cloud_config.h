@@ -19,12 +19,14 @@
 struct cloud_config {
 #define X(field, type, json, env) CLOUD_FIELD_##type(field)
 #define CLOUD_FIELD_STRING(f)     char *f;
+#define CLOUD_FIELD_BOOL(f)       bool f;
 #define CLOUD_FIELD_COUNT(f)      uint32_t f;
 #define CLOUD_FIELD_ID(f)         int64_t f; /* 0: unset */
 #define CLOUD_FIELD_DURATION(f)   int64_t f;
 #include "output/cloud_config_table.h"
 #undef X
 #undef CLOUD_FIELD_STRING
+#undef CLOUD_FIELD_BOOL
 #undef CLOUD_FIELD_COUNT
 #undef CLOUD_FIELD_ID
 #undef CLOUD_FIELD_DURATION

@@ -30,13 +30,11 @@ async function setUp(t, options, serverOptions) {
 
 test('a run: the same totals as the console, Finished, the script kept', async (t) => {
   const { server, path, summary } = await setUp(t, { vus: 4, duration: '7s' });
-  const started = Date.now();
   const client = stream(server, path, { args: ['--summary-export', summary] });
   const id = runIdOf(await until('the URL', () => /output: cloud \(.*\)/.exec(client.stdout)?.[0]));
 
   // The first points: one period (3 s), the wait (2 s), and 2 s at most.
-  await until('first points', () => server.value(id, 'increase', 'http_reqs'), 15000);
-  assert.ok(Date.now() - started < 15000);
+  await until('first points', () => server.value(id, 'increase', 'http_reqs'), 7000);
   assert.equal(server.stateCode(await server.run(id)), 2, 'Running');
 
   const end = await client.ended;
