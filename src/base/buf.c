@@ -177,7 +177,7 @@ void buf_json_double(struct buf *b, double v)
         buf_z(b, "null");
         return;
     }
-    if (v == (double)(int64_t)v && fabs(v) < 1e15) {
+    if (fabs(v) < 1e15 && v == (double)(int64_t)v) {
         buf_printf(b, "%lld", (long long)v);
         return;
     }

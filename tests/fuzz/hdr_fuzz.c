@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     CLEANUP(hdr_fini) struct hdr h = {0};
     CLEANUP(hdr_fini) struct hdr back = {0};
-    CLEANUP(buf_fini) struct buf stored;
+    CLEANUP(buf_fini) struct buf stored = {0};
     if (hdr_merge_encoded(&h, data, size) < 0)
         return 0;
     buf_init(&stored, 1 << 20);
