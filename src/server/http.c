@@ -345,6 +345,11 @@ static int check_type(struct request *r)
             return 0;
         return reply_error(r, 415, 2, "unsupported_media_type",
                            "Content-Type has to be application/json or multipart/form-data");
+    case BODY_FORM:
+        if (str_ieq(type, STR("multipart/form-data")))
+            return 0;
+        return reply_error(r, 415, 2, "unsupported_media_type",
+                           "Content-Type has to be multipart/form-data");
     case BODY_PROTOBUF:
         if (!str_ieq(type, STR("application/x-protobuf")))
             return reply_error(r, 415, 2, "unsupported_media_type",

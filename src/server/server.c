@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/http.h"
+#include "server/schema.h"
 #include "server/server_int.h"
 
 enum { THREADS = 8, LISTEN_BACKLOG = 256, TICK_MS = 100, STOP_S = 3 };
@@ -257,6 +258,8 @@ static int start_all(struct server *s, const struct server_config *config)
     if (rc == 0)
         rc = auth_init(&s->auth, s->store);
     if (rc == 0)
+        rc = schema_open(&s->schema);
+    if (rc == 0)
         rc = store_expire(s->store, clock_wall_ns());
     if (rc == 0)
         rc = prepare_token(s, config->token_file);
@@ -310,6 +313,7 @@ void server_stop(struct server *s)
     server_events_fini(&s->events);
     life_fini(s);
     auth_fini(&s->auth);
+    schema_close(s->schema);
     store_close(s->store);
     server_forget_token(s);
     pthread_cond_destroy(&s->tick_wake);

@@ -19,12 +19,14 @@
 #include "store/store.h"
 
 struct http_connection;
+struct schema;
 
 struct server {
     struct store *store;
     struct auth auth;
     struct events events;
     struct life life;
+    struct schema *schema; /* of the cloud API v6 */
     struct MHD_Daemon *daemon;
     int listen_fd;
     char url[128];
@@ -55,7 +57,7 @@ enum access {
 };
 
 /* What a body has to be. */
-enum body_kind { BODY_NONE, BODY_JSON, BODY_JSON_OR_FORM, BODY_PROTOBUF };
+enum body_kind { BODY_NONE, BODY_JSON, BODY_JSON_OR_FORM, BODY_FORM, BODY_PROTOBUF };
 
 struct request;
 

@@ -1,0 +1,169 @@
+#include "server/body.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/run_json.h"
+#include "server/schema.h"
+
+void body_docp(yyjson_doc **doc)
+{
+    yyjson_doc_free(*doc);
+}
+
+/* ---- errors ---- */
+
+int reply_problems(struct request *r, const struct schema_problems *p)
+{
+    struct buf *out = &r->reply.body;
+    const struct schema_problem *first = &p->list[0];
+    struct str message = str_of(first->message);
+    if (first->target.len > 0)
+        message =
+            str_of(arena_printf(&r->arena, "%.*s: %s", STR_ARG(first->target), first->message));
+    buf_reset(out);
+    buf_z(out, "{\"error\":{");
+    json_str(out, "message", message.ptr ? message : STR("the request is not valid"));
+    json_str(out, "code", STR("validation_error"));
+    json_null(out, "target");
+    json_key(out, "details");
+    for (size_t i = 0; i < p->len; i++) {
+        buf_byte(out, i == 0 ? '[' : ',');
+        buf_byte(out, '{');
+        json_str(out, "message", str_of(p->list[i].message));
+        json_str(out, "code", str_of(p->list[i].code));
+        json_str(out, "target", p->list[i].target.len > 0 ? p->list[i].target : STR_EMPTY);
+        buf_byte(out, '}');
+    }
+    buf_z(out, "]}}");
+    return reply_json(r, 400);
+}
+
+int reply_field(struct request *r, const char *field, const char *code, const char *fmt, ...)
+{
+    char text[ERR_MESSAGE_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    struct schema_problems p = {
+        .arena = &r->arena,
+        .list = {{.target = str_of(field), .code = code, .message = text}},
+        .len = 1,
+    };
+    return reply_problems(r, &p);
+}
+
+int reply_conflict(struct request *r, const char *fmt, ...)
+{
+    char text[ERR_MESSAGE_MAX];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return reply_error(r, 409, 2, "conflict", "%s", text);
+}
+
+/* ---- JSON ---- */
+
+int body_read(struct request *r, const char *schema, yyjson_doc **ret)
+{
+    yyjson_read_err e = {0};
+    struct str text = buf_view(&r->body);
+    yyjson_doc *doc = NULL;
+    /* The flags promise not to write into the text. */
+    if (text.len > 0)
+        doc = yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len, YYJSON_READ_NOFLAG, NULL, &e);
+    if (!doc)
+        return err_set(E_CORRUPT, "the body is not JSON%s%s", text.len ? ": " : "",
+                       text.len ? e.msg : "");
+    struct schema_problems problems = {.arena = &r->arena};
+    schema_check(r->server->schema, schema, yyjson_doc_get_root(doc), &problems);
+    if (problems.len > 0) {
+        yyjson_doc_free(doc);
+        return reply_problems(r, &problems);
+    }
+    *ret = doc;
+    return 1;
+}
+
+struct str body_text(struct request *r, yyjson_val *object, const char *member)
+{
+    yyjson_val *v = yyjson_obj_get(object, member);
+    if (!yyjson_is_str(v))
+        return STR_EMPTY;
+    struct str s = str_new(yyjson_get_str(v), yyjson_get_len(v));
+    return str_new(arena_dup(&r->arena, s), s.len);
+}
+
+int64_t body_number(yyjson_val *object, const char *member, int64_t none)
+{
+    yyjson_val *v = yyjson_obj_get(object, member);
+    if (yyjson_is_int(v))
+        return yyjson_get_sint(v);
+    if (yyjson_is_real(v) && yyjson_get_real(v) >= -9e15 && yyjson_get_real(v) <= 9e15)
+        return (int64_t)yyjson_get_real(v);
+    return none;
+}
+
+struct str body_json(struct request *r, yyjson_val *value)
+{
+    size_t len = 0;
+    char *text = yyjson_val_write(value, YYJSON_WRITE_NOFLAG, &len);
+    struct str copy = text ? str_new(arena_dup(&r->arena, str_new(text, len)), len) : STR_EMPTY;
+    /* yyjson allocates by the C library itself. */
+    free(text); /* allowed: memory of yyjson */
+    return copy;
+}
+
+/* ---- forms ---- */
+
+struct form {
+    struct form_field *fields;
+    size_t len;
+};
+
+static enum MHD_Result on_field(void *arg, enum MHD_ValueKind kind, const char *key,
+                                const char *filename, const char *type, const char *encoding,
+                                const char *data, uint64_t off, size_t size)
+{
+    const struct form *f = arg;
+    (void)kind;
+    (void)filename;
+    (void)type;
+    (void)encoding;
+    (void)off;
+    for (size_t i = 0; key && i < f->len; i++) {
+        if (strcmp(f->fields[i].name, key) != 0)
+            continue;
+        f->fields[i].there = true;
+        buf_append(&f->fields[i].value, data, size);
+    }
+    return MHD_YES;
+}
+
+int body_form(struct request *r, struct form_field *fields, size_t len)
+{
+    struct form form = {fields, len};
+    for (size_t i = 0; i < len; i++)
+        buf_init(&fields[i].value, fields[i].max);
+    struct MHD_PostProcessor *post = MHD_create_post_processor(r->conn, 64 * 1024, on_field, &form);
+    if (!post)
+        return err_set(E_CORRUPT, "the form has no boundary");
+    enum MHD_Result good = MHD_post_process(post, (const char *)r->body.data, r->body.len);
+    if (MHD_destroy_post_processor(post) != MHD_YES)
+        good = MHD_NO;
+    if (good != MHD_YES)
+        return err_set(E_CORRUPT, "the form is malformed");
+    for (size_t i = 0; i < len; i++) {
+        int rc = buf_finish(&fields[i].value);
+        if (rc == -EMSGSIZE)
+            return reply_field(r, fields[i].name, "too_long", "at most %zu bytes are taken",
+                               fields[i].max);
+        if (rc < 0)
+            return rc;
+    }
+    return 1;
+}
