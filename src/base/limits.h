@@ -45,6 +45,7 @@
 #define COOKIE_BYTES_MAX         65536                 /* one Set-Cookie; browsers stop at 4,096 */
 
 /* metrics */
+#define HTTP_BATCH_MAX           20000                 /* requests of one http.batch() */
 #define METRIC_NAME_MAX     129                   /* k6's: a first character and up to 128 more */
 #define METRICS_MAX         4096                  /* distinct metrics of a run */
 #define SUBMETRICS_MAX      4096                  /* each sample of the parent is held against all */

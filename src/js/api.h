@@ -189,9 +189,10 @@ void js_sample(struct js_host *host, const struct metric *m, struct tagset *tags
  *
  * finish(ctx, op, &rejected) runs on the VM's coroutine, frees op, and returns the value (or with
  * *rejected set the reason; JS_EXCEPTION rejects with the pending exception).  It must not wait.
- * When the iteration is interrupted or the VM goes, the engine calls cancel(op) instead: stop the
- * work soon; js_async_done() must still be called once, and will return false.  ctx is not usable
- * from then on.
+ * When the iteration is interrupted, the engine calls cancel(op) instead, on the VM's coroutine:
+ * stop the work, and wait for its end if you like (deaf to cancelling: co_park_hard());
+ * js_async_done() must still be called once, and will return false.  ctx is not usable once
+ * cancel() has returned.
  */
 struct js_async;
 typedef JSValue js_async_finish_fn(JSContext *ctx, void *op, bool *rejected);

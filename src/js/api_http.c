@@ -3,7 +3,8 @@
  *
  * A call becomes a struct ask, in k6's order: URL, body, params.  What is wrong with them is no
  * exception (unless the option `throw` is on) but a response with the error in it: functions that
- * read them return BAD for that, with the words in the error slot, and -1 for a pending exception.
+ * read them return ASK_BAD for that, with the words in the error slot, and -1 for a pending
+ * exception.
  */
 #include "js/api_http.h"
 
@@ -19,31 +20,7 @@
 #include "metrics/shard.h"
 #include "rt/co.h"
 
-enum { BAD = 1 };
-
 #define TIMEOUT_DEFAULT_NS (60 * NS_PER_S)
-
-struct ask {
-    JSContext *ctx;
-    struct http_state *state;
-    struct http_request req;
-    struct url_entry *url; /* our reference */
-    struct sent *sent;     /* ours until the response has it; NULL: a plain GET */
-    enum response_type type;
-    int error_code; /* of BAD */
-    bool throws;
-    bool redirects_set;
-    bool callback_off; /* responseCallback: null */
-    const struct expected *expected;
-    struct jar_ref *jar; /* our reference */
-    struct js_text body; /* the script's string while it is sent */
-    struct buf cookies;  /* of params, as they go out */
-    struct str *replace; /* names of them; in `sent` */
-    size_t replace_len, replace_cap;
-    int64_t timeout_ns;
-    bool has_tags;
-    struct js_tags tags;
-};
 
 static JSClassID url_class, expected_class;
 
@@ -121,7 +98,7 @@ static int url_of_string(struct ask *k, JSValueConst v)
 static int bad(struct ask *k, int code)
 {
     k->error_code = code;
-    return BAD;
+    return ASK_BAD;
 }
 
 static int read_url(struct ask *k, JSValueConst v)
@@ -147,6 +124,11 @@ static int read_url(struct ask *k, JSValueConst v)
         (void)err_set(-EINVAL, "invalid URL: '%.*s'", STR_ARG(text.s));
     }
     return bad(k, HTTP_ERROR_INVALID_URL);
+}
+
+bool http_is_url(JSValueConst v)
+{
+    return JS_GetOpaque(v, url_class) != NULL;
 }
 
 static void url_finalizer(JSRuntime *rt, JSValue v)
@@ -205,8 +187,7 @@ static JSValue http_url(JSContext *ctx, JSValueConst this_val, int argc, JSValue
 
 /* ---- what is sent --------------------------------------------------------------------------- */
 
-/* What the script sends beyond a plain GET; NULL with an exception pending. */
-static struct sent *sent_of(struct ask *k)
+struct sent *http_ask_sent(struct ask *k)
 {
     if (k->sent)
         return k->sent;
@@ -239,6 +220,8 @@ static struct str sent_view(const struct sent *s, struct str v)
 static void sent_settle(struct ask *k)
 {
     struct sent *s = k->sent;
+    if (k->own_method)
+        k->req.method = s->method = sent_view(s, s->method);
     for (size_t i = 0; i < s->headers_len; i++) {
         s->headers[i].name = sent_view(s, s->headers[i].name);
         s->headers[i].value = sent_view(s, s->headers[i].value);
@@ -249,10 +232,9 @@ static void sent_settle(struct ask *k)
         k->replace[i] = sent_view(s, k->replace[i]);
 }
 
-/* Like Header.Set(): one value for a name in any case. */
-static int put_header(struct ask *k, struct str name, struct str value)
+int http_ask_header(struct ask *k, struct str name, struct str value)
 {
-    struct sent *s = sent_of(k);
+    struct sent *s = http_ask_sent(k);
     if (!s)
         return -1;
     struct str own = sent_text(s, name);
@@ -286,7 +268,7 @@ static int read_header(JSContext *ctx, void *arg, struct str key, JSValueConst v
     CLEANUP(js_text_fini) struct js_text value = {0};
     if (js_text_of(ctx, v, &value) < 0)
         return -1;
-    return put_header(k, key, value.s);
+    return http_ask_header(k, key, value.s);
 }
 
 /* ---- bodies --------------------------------------------------------------------------------- */
@@ -341,7 +323,7 @@ static int read_form(struct ask *k, JSValueConst v)
     JSContext *ctx = k->ctx;
     JSPropertyEnum *props = NULL;
     uint32_t len = 0;
-    if (!sent_of(k) ||
+    if (!http_ask_sent(k) ||
         JS_GetOwnPropertyNames(ctx, &props, &len, v, JS_GPN_STRING_MASK | JS_GPN_ENUM_ONLY) < 0)
         return -1;
     struct form_field *fields = js_malloc(ctx, sizeof *fields * (len + 1));
@@ -366,13 +348,17 @@ static int read_form(struct ask *k, JSValueConst v)
     js_free(ctx, fields);
     js_free(ctx, props);
     k->req.body = buf_view(&k->sent->body_bytes);
-    return rc == 0 ? put_header(k, STR("Content-Type"), STR("application/x-www-form-urlencoded"))
-                   : -1;
+    return rc == 0
+               ? http_ask_header(k, STR("Content-Type"), STR("application/x-www-form-urlencoded"))
+               : -1;
 }
 
-/* Go's name of the type that k6 would see. */
-static const char *odd_type(JSContext *ctx, JSValueConst v)
+const char *http_go_type(JSContext *ctx, JSValueConst v)
 {
+    if (js_is_nullish(v))
+        return "<nil>";
+    if (JS_IsString(v))
+        return "string";
     if (JS_IsBool(v))
         return "bool";
     if (JS_IsArray(ctx, v))
@@ -388,7 +374,7 @@ static int read_body(struct ask *k, JSValueConst v)
     if (js_is_nullish(v))
         return 0;
     if (JS_IsString(v)) {
-        struct sent *s = sent_of(k);
+        struct sent *s = http_ask_sent(k);
         if (!s || js_text_of(k->ctx, v, &k->body) < 0)
             return -1;
         s->body_value = JS_DupValue(k->ctx, v);
@@ -396,16 +382,23 @@ static int read_body(struct ask *k, JSValueConst v)
         return 0;
     }
     if (js_bytes_of(k->ctx, v, &bytes)) {
-        struct sent *s = sent_of(k);
+        struct sent *s = http_ask_sent(k);
         if (!s)
             return -1;
+        if (k->script_goes_on) {
+            buf_str(&s->body_bytes, bytes);
+            k->req.body = buf_view(&s->body_bytes);
+            return 0;
+        }
         s->body_value = JS_DupValue(k->ctx, v);
         k->req.body = bytes;
         return 0;
     }
-    if (JS_IsObject(v) && !JS_IsArray(k->ctx, v) && !JS_IsFunction(k->ctx, v))
-        return read_form(k, v);
-    (void)err_set(-EINVAL, "unknown request body type %s", odd_type(k->ctx, v));
+    if (JS_IsObject(v) && !JS_IsArray(k->ctx, v) && !JS_IsFunction(k->ctx, v)) {
+        int rc = k->state->has_files ? http_file_read_body(k, v) : 0;
+        return rc == 0 ? read_form(k, v) : MIN(rc, 0);
+    }
+    (void)err_set(-EINVAL, "unknown request body type %s", http_go_type(k->ctx, v));
     return bad(k, 0);
 }
 
@@ -413,7 +406,7 @@ static int read_body(struct ask *k, JSValueConst v)
 
 static int note_cookie(struct ask *k, struct str name, struct str value, bool replace)
 {
-    struct sent *s = sent_of(k);
+    struct sent *s = http_ask_sent(k);
     if (!s)
         return -1;
     int rc = mem_grow(&s->cookies, &s->cookies_cap, s->cookies_len + 3, 30000, sizeof *s->cookies);
@@ -503,7 +496,7 @@ static int read_auth(struct ask *k, JSValueConst v)
 static int read_compression(struct ask *k, JSValueConst v)
 {
     CLEANUP(js_text_fini) struct js_text text = {0};
-    struct sent *s = sent_of(k);
+    struct sent *s = http_ask_sent(k);
     if (!s || js_text_of(k->ctx, v, &text) < 0)
         return -1;
     struct str rest = str_trim(text.s);
@@ -537,12 +530,12 @@ static int read_compression(struct ask *k, JSValueConst v)
                             STR_ARG(k->req.method), STR_ARG(k->url->url.clean));
             return 0;
         }
-    return put_header(k, STR("Content-Encoding"), buf_view(&names));
+    return http_ask_header(k, STR("Content-Encoding"), buf_view(&names));
 }
 
 static int read_callback(struct ask *k, JSValueConst v)
 {
-    const struct expected *e = JS_GetOpaque(v, expected_class);
+    struct expected *e = JS_GetOpaque(v, expected_class);
     k->callback_off = js_is_nullish(v);
     if (e || k->callback_off) {
         k->expected = e;
@@ -669,7 +662,7 @@ static struct tagset *make_tags(struct ask *k, const struct http_trip *trip, int
     struct js_host *host = k->state->host;
     struct trip_tags t = {.enabled = host->run->system_tags};
     char status[12], code[12];
-    struct str name = given_name(k, host->tags);
+    struct str name = given_name(k, k->base);
     add_tag(&t, TAG_NAME, name.ptr ? name : trip->url->clean);
     add_tag(&t, TAG_URL, name.ptr ? name : trip->url->clean);
     add_tag(&t, TAG_METHOD, trip->method);
@@ -689,7 +682,7 @@ static struct tagset *make_tags(struct ask *k, const struct http_trip *trip, int
     if (failed >= 0)
         add_tag(&t, TAG_EXPECTED_RESPONSE, failed ? STR("false") : STR("true"));
     struct tag_table *table = shard_tags(host->shard);
-    struct tagset *base = host->tags;
+    struct tagset *base = k->base;
     if (k->has_tags && k->tags.len > 0)
         base = js_tags_intern(&k->tags, base);
     return tags_with(table, base, t.list, t.len);
@@ -702,15 +695,14 @@ static struct tagset *trip_tags(struct ask *k, const struct http_trip *trip, int
                  !(k->state->host->run->system_tags & TAG_BIT(TAG_IP));
     if (!plain)
         return make_tags(k, trip, failed);
-    if (last->base == k->state->host->tags && last->status == trip->status &&
-        last->expected == failed && last->proto == trip->proto &&
-        last->tls_version == trip->tls_version && str_eq(last->method, trip->method))
+    if (last->base == k->base && last->status == trip->status && last->expected == failed &&
+        last->proto == trip->proto && last->tls_version == trip->tls_version &&
+        str_eq(last->method, trip->method))
         return last->result;
     struct tagset *result = make_tags(k, trip, failed);
-    /* The method's text must outlive the call: those of the verbs are static. */
-    if (!k->sent || k->sent->method.ptr == k->req.method.ptr)
+    if (!k->own_method) /* its text must outlive the call */
         *last = (struct url_tags){
-            .base = k->state->host->tags,
+            .base = k->base,
             .result = result,
             .status = trip->status,
             .expected = (int8_t)failed,
@@ -816,10 +808,10 @@ static int settle(struct ask *k)
     return 0;
 }
 
-static void warn_failed(const char *words)
+void http_warn_failed(const char *what, const char *words)
 {
     struct log_field field = {"error", words};
-    log_fields(LOG_WARNING, "Request Failed", &field, 1);
+    log_fields(LOG_WARNING, what, &field, 1);
 }
 
 /* A Content-Length of the script's: ignored, and said so when it is wrong. */
@@ -851,24 +843,23 @@ static void warn_redirects(const struct ask *k)
     log_fields(LOG_WARNING, text, &field, 1);
 }
 
-/* What k6 returns when it could not even make a request of it. */
-static JSValue unsent(struct ask *k)
+JSValue http_ask_unsent(JSContext *ctx, int error_code, const char *words)
 {
-    if (k->state->host->run->throw_errors)
-        return js_throw(k->ctx, "%s", err_message());
-    warn_failed(err_message());
+    char *text = mem_strdup(words); /* `words` may be the error slot's, which anything overwrites */
     struct response *r;
-    JSValue v = http_response_object(k->ctx, &r);
-    if (JS_IsException(v))
+    JSValue v = http_response_object(ctx, &r);
+    if (JS_IsException(v)) {
+        mem_free(text);
         return v;
+    }
     r->unsent = true;
-    r->http.text_block = mem_strdup(err_message());
-    r->http.error = r->http.text_block ? r->http.text_block : "";
-    r->http.error_code = k->error_code;
+    r->http.text_block = text;
+    r->http.error = text ? text : "";
+    r->http.error_code = error_code;
     return v;
 }
 
-static JSValue send(struct ask *k)
+JSValue http_ask_response(struct ask *k)
 {
     struct response *r;
     JSValue v = http_response_object(k->ctx, &r);
@@ -877,27 +868,55 @@ static JSValue send(struct ask *k)
     r->url = k->url;
     k->url->refs++;
     r->type = k->type;
+    k->response = r;
+    return v;
+}
+
+int http_ask_run(struct ask *k)
+{
+    struct response *r = k->response;
     int rc = http_do(k->state->client, &k->req, &r->http);
     r->sent = k->sent;
     k->sent = NULL;
     if (rc == 0) {
         if (r->http.redirect_refused && !k->redirects_set)
             warn_redirects(k);
-        return v;
+        return 0;
     }
-    if (rc != -ECANCELED && rc != E_UNSUPPORTED && !k->throws) {
-        warn_failed(err_message());
-        return v;
-    }
-    JS_FreeValue(k->ctx, v);
-    return js_throw_err(k->ctx, rc);
+    if (rc == -ECANCELED || rc == E_UNSUPPORTED || k->throws)
+        return rc;
+    http_warn_failed("Request Failed", err_message());
+    return 0;
 }
 
-static void ask_fini(struct ask *k)
+/* The text of a method that needn't be kept: NULL ptr when it isn't one of the usual ones. */
+static struct str static_method(struct str method)
+{
+    static const char *const names[] = {"GET", "POST", "PUT", "HEAD", "DELETE", "PATCH", "OPTIONS"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_eqz(method, names[i]))
+            return str_of(names[i]);
+    return STR_EMPTY;
+}
+
+void http_ask_init(struct ask *k, JSContext *ctx, struct str method)
+{
+    memset(k, 0, offsetof(struct ask, tags));
+    k->ctx = ctx;
+    k->state = js_api_state(ctx, JS_API_HTTP);
+    struct str usual = static_method(method);
+    k->own_method = !usual.ptr;
+    k->req.method = usual.ptr ? usual : method;
+    k->base = k->state->host->tags;
+    buf_init(&k->cookies, HTTP_REQUEST_HEAD_MAX);
+}
+
+void http_ask_fini(struct ask *k)
 {
     url_entry_unref(k->url);
     sent_fini(JS_GetRuntime(k->ctx), k->sent);
     jar_ref_unref(k->jar);
+    expected_unref(k->expected_ref);
     js_text_fini(&k->body);
     buf_fini(&k->cookies);
     mem_free(k->replace);
@@ -905,7 +924,29 @@ static void ask_fini(struct ask *k)
         js_tags_fini(&k->tags);
 }
 
-static JSValue make_request(struct ask *k, JSValueConst url, JSValueConst body, JSValueConst params)
+/* All but a plain GET has a struct sent. */
+static int note_method(struct ask *k)
+{
+    if (!k->own_method && k->req.method.len == 3 && memcmp(k->req.method.ptr, "GET", 3) == 0)
+        return 0;
+    struct sent *s = http_ask_sent(k);
+    if (!s)
+        return -1;
+    if (k->own_method)
+        s->method = sent_text(s, k->req.method);
+    return 0;
+}
+
+/* The script can't let go of what it asks with while it waits, but else it can. */
+static void keep_expected(struct ask *k)
+{
+    if (!k->expected)
+        return;
+    k->expected_ref = k->expected;
+    k->expected_ref->refs++;
+}
+
+int http_ask_read(struct ask *k, JSValueConst url, JSValueConst body, JSValueConst params)
 {
     const struct js_run_options *run = k->state->host->run;
     k->type = run->discard_response_bodies ? RESPONSE_NONE : RESPONSE_TEXT;
@@ -915,11 +956,10 @@ static JSValue make_request(struct ask *k, JSValueConst url, JSValueConst body, 
     k->timeout_ns = TIMEOUT_DEFAULT_NS;
     k->expected = k->state->expected;
     k->callback_off = k->state->callback_off;
-    buf_init(&k->cookies, HTTP_REQUEST_HEAD_MAX);
 
     int rc = read_url(k, url);
-    if (rc == 0 && (k->req.method.len != 3 || memcmp(k->req.method.ptr, "GET", 3) != 0))
-        rc = sent_of(k) ? 0 : -1;
+    if (rc == 0)
+        rc = note_method(k);
     if (rc == 0)
         rc = read_body(k, body);
     if (rc == 0)
@@ -931,24 +971,44 @@ static JSValue make_request(struct ask *k, JSValueConst url, JSValueConst body, 
     if (rc == 0)
         rc = settle(k);
     if (rc != 0)
-        return rc == BAD ? unsent(k) : JS_EXCEPTION;
+        return rc;
+    keep_expected(k);
     warn_length(k);
-    return send(k);
+    return 0;
 }
 
-/* One without a body of `url`: what get() and head() are. */
+/* Sends it, and waits for the answer. */
+static JSValue send(struct ask *k)
+{
+    JSValue v = http_ask_response(k);
+    if (JS_IsException(v))
+        return v;
+    int rc = http_ask_run(k);
+    if (rc == 0)
+        return v;
+    JS_FreeValue(k->ctx, v);
+    return js_throw_err(k->ctx, rc);
+}
+
+/* It was no request: k6's response for that, or an exception. */
+static JSValue refuse(struct ask *k)
+{
+    if (k->state->host->run->throw_errors)
+        return js_throw(k->ctx, "%s", err_message());
+    http_warn_failed("Request Failed", err_message());
+    return http_ask_unsent(k->ctx, k->error_code, err_message());
+}
+
 static JSValue request(JSContext *ctx, struct str method, JSValueConst url, JSValueConst body,
                        JSValueConst params)
 {
     if (!js_not_in_init(ctx, "Making http requests"))
         return JS_EXCEPTION;
     struct ask k;
-    memset(&k, 0, offsetof(struct ask, tags));
-    k.ctx = ctx;
-    k.state = js_api_state(ctx, JS_API_HTTP);
-    k.req.method = method;
-    JSValue v = make_request(&k, url, body, params);
-    ask_fini(&k);
+    http_ask_init(&k, ctx, method);
+    int rc = http_ask_read(&k, url, body, params);
+    JSValue v = rc == 0 ? send(&k) : rc == ASK_BAD ? refuse(&k) : JS_EXCEPTION;
+    http_ask_fini(&k);
     return v;
 }
 
@@ -991,18 +1051,6 @@ static JSValue http_request(JSContext *ctx, JSValueConst this_val, int argc, JSV
         return JS_EXCEPTION;
     return request(ctx, method.s, js_arg(argc, argv, 1), js_arg(argc, argv, 2),
                    js_arg(argc, argv, 3));
-}
-
-enum absent { ABSENT_BATCH, ABSENT_ASYNC_REQUEST, ABSENT_FILE };
-
-static JSValue http_absent(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv,
-                           int which)
-{
-    (void)this_val;
-    (void)argc;
-    (void)argv;
-    static const char *const names[] = {"batch", "asyncRequest", "file"};
-    return js_throw(ctx, "%s() of k6/http isn't there yet", names[which]);
 }
 
 /* ---- expected statuses and jars ------------------------------------------------------------- */
@@ -1186,7 +1234,7 @@ static int http_fill(JSContext *ctx, JSValueConst object)
                                             .finalizer = expected_finalizer};
     if (js_class_register(ctx, &url_class, &url_def) < 0 ||
         js_class_register(ctx, &expected_class, &expected_def) < 0 ||
-        http_response_register(ctx) < 0)
+        http_response_register(ctx) < 0 || http_file_register(ctx) < 0)
         return -1;
     JSClassID plain[] = {url_class, expected_class};
     for (size_t i = 0; i < ARRAY_LEN(plain); i++)
@@ -1203,7 +1251,7 @@ static int http_fill(JSContext *ctx, JSValueConst object)
 static const JSCFunctionListEntry http_list[] = {
     JS_CFUNC_DEF("url", 1, http_url),
     JS_CFUNC_DEF("cookieJar", 0, http_cookie_jar),
-    JS_CFUNC_MAGIC_DEF("file", 3, http_absent, ABSENT_FILE),
+    JS_CFUNC_DEF("file", 3, http_file),
     VERB("get", 2, http_bodiless, VERB_GET),
     VERB("head", 2, http_bodiless, VERB_HEAD),
     VERB("post", 3, http_verb, VERB_POST),
@@ -1212,8 +1260,8 @@ static const JSCFunctionListEntry http_list[] = {
     VERB("del", 3, http_verb, VERB_DEL),
     VERB("options", 3, http_verb, VERB_OPTIONS),
     JS_CFUNC_DEF("request", 4, http_request),
-    JS_CFUNC_MAGIC_DEF("asyncRequest", 4, http_absent, ABSENT_ASYNC_REQUEST),
-    JS_CFUNC_MAGIC_DEF("batch", 1, http_absent, ABSENT_BATCH),
+    JS_CFUNC_DEF("asyncRequest", 4, http_async_request),
+    JS_CFUNC_DEF("batch", 1, http_batch),
     JS_CFUNC_DEF("setResponseCallback", 1, http_set_response_callback),
     JS_CFUNC_DEF("expectedStatuses", 1, http_expected_statuses),
     TEXT("TLS_1_0", "tls1.0"),

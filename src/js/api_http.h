@@ -1,8 +1,10 @@
 /*
  * api_http - the inside of k6/http: what its files share.
  *
- * api_http.c reads what the script asks for and sends it; api_http_response.c is the Response
- * object; api_http_json.c its json(); api_http_jar.c the CookieJar.  k6-surface 2.4, 2.5, 4.2.
+ * api_http.c reads what the script asks for and sends it; api_http_batch.c sends several at once,
+ * api_http_async.c one while the script goes on; api_http_file.c is http.file() and multipart
+ * bodies; api_http_response.c is the Response object; api_http_json.c its json(); api_http_jar.c
+ * the CookieJar.  k6-surface 2.4, 2.5, 4.2.
  */
 #ifndef JS_API_HTTP_H
 #define JS_API_HTTP_H
@@ -172,6 +174,7 @@ struct http_state {
     struct jar_ref *jar;        /* of this iteration; NULL until one is needed */
     struct expected *expected;  /* what setResponseCallback() gave; NULL: see callback_off */
     bool callback_off;          /* it gave null: no http_req_failed */
+    bool has_files;             /* http.file() has made some: bodies may hold them */
     struct url_key url_keys[URL_KEY_SLOTS]; /* by address */
     struct url_entry *urls[URL_SLOTS];      /* by text */
     JSAtom params[PARAM_LEN];
@@ -179,5 +182,74 @@ struct http_state {
     uint8_t field_slots[FIELD_SLOTS];           /* FIELD_ + 1 by atom, open addressing */
     JSValue methods[FIELD_LEN - FIELD_METHODS]; /* json() etc., shared by all responses */
 };
+
+/* ---- a request ------------------------------------------------------------------------------ */
+
+/*
+ * What a call of the script asks for.  http_ask_read() makes it of the arguments,
+ * http_ask_response() gives it its Response object, http_ask_run() sends it: that one runs on any
+ * coroutine of the VM's loop and leaves JavaScript alone.
+ */
+struct ask {
+    JSContext *ctx;
+    struct http_state *state;
+    struct http_request req;
+    struct url_entry *url;     /* our reference */
+    struct sent *sent;         /* ours until the response has it; NULL: a plain GET */
+    struct response *response; /* what http_ask_run() fills; belongs to its object */
+    struct tagset *base;       /* tags of the VU when the script asked */
+    enum response_type type;
+    int error_code; /* of ASK_BAD */
+    bool throws;
+    bool redirects_set;
+    bool callback_off;   /* responseCallback: null */
+    bool own_method;     /* not one of the static ones: its text is in `sent` */
+    bool script_goes_on; /* while it is under way: bytes of the script's must be copied */
+    struct expected *expected;
+    struct expected *expected_ref; /* what keeps it */
+    struct jar_ref *jar;           /* our reference */
+    struct js_text body;           /* the script's string while it is sent */
+    struct buf cookies;            /* of params, as they go out */
+    struct str *replace;           /* names of them; in `sent` */
+    size_t replace_len, replace_cap;
+    int64_t timeout_ns;
+    bool has_tags;
+    struct js_tags tags;
+};
+
+/* How reading ends when it isn't 0: words for a response in the error slot (ASK_BAD), or -1 with an
+ * exception pending. */
+enum { ASK_BAD = 1 };
+
+void http_ask_init(struct ask *k, JSContext *ctx, struct str method);
+void http_ask_fini(struct ask *k); /* on the VM's coroutine */
+/* `method` must stay until this returns.  0, ASK_BAD or -1. */
+NODISCARD int http_ask_read(struct ask *k, JSValueConst url, JSValueConst body,
+                            JSValueConst params);
+JSValue http_ask_response(struct ask *k);
+/* What k6 returns when it could not even make a request of it: `words` is the error. */
+JSValue http_ask_unsent(JSContext *ctx, int error_code, const char *words);
+/* 0: the response says how it ended.  Otherwise a negative code with a message: to be thrown. */
+YIELDS NODISCARD int http_ask_run(struct ask *k);
+
+/* Like Header.Set(): one value for a name in any case.  0, or -1 with an exception pending. */
+NODISCARD int http_ask_header(struct ask *k, struct str name, struct str value);
+/* What the script sends beyond a plain GET; NULL with an exception pending. */
+struct sent *http_ask_sent(struct ask *k);
+
+/* Go's name of a value's type, as k6 has it in its errors. */
+const char *http_go_type(JSContext *ctx, JSValueConst v);
+bool http_is_url(JSValueConst v); /* of http.url`...` */
+void http_warn_failed(const char *what, const char *words);
+
+/* ---- more of the module's functions ---------------------------------------------------------- */
+
+JSValue http_batch(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv);
+JSValue http_async_request(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv);
+JSValue http_file(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv);
+int http_file_register(JSContext *ctx);
+/* Reads the object as a multipart body if a file is among its values: 1, or 0 when there is none;
+ * -1 with an exception pending. */
+NODISCARD int http_file_read_body(struct ask *k, JSValueConst object);
 
 #endif

@@ -268,10 +268,12 @@ static void async_settle(struct js_vm *vm)
 static void async_abandon(struct js_vm *vm)
 {
     struct events *e = &vm->events;
-    /* Results that nobody will see: finish() frees what they hold. */
-    while (e->settled)
-        async_settle(vm);
-    while (e->pending) {
+    /* A cancel() that waits lets others come to their end meanwhile. */
+    while (e->settled || e->pending) {
+        if (e->settled) {
+            async_settle(vm); /* a result that nobody will see: finish() frees what it holds */
+            continue;
+        }
         struct js_async *a = e->pending;
         async_unlink(a);
         JS_FreeValue(vm->ctx, a->resolve);

@@ -316,9 +316,6 @@ static void test_what_is_wrong(void **state)
         "show(http.post(B, 5)); show(http.get(B, {responseCallback: 5}));"
         "show(http.post(B, 'x', {compression: 'lzw'}));"
         "show(http.get('ftp://x/')); show(http.get('x/get'));"
-        "for (const f of [() => http.batch([]), () => http.asyncRequest('GET', B), () => "
-        "http.file('x'),"
-        "  () => http.get(B, {auth: 'digest'})]) try { f(); } catch (e) { console.log(e.message); }"
         "try { http.get('http://127.0.0.1:1/', {throw: true}); } catch (e) { console.log(e.name, "
         "e.message); }",
         "warning Request Failed\n"
@@ -336,10 +333,6 @@ static void test_what_is_wrong(void **state)
         "[gzip deflate zstd br] object true\n"
         "warning Request Failed\ninfo 0 1000 unsupported protocol scheme \"ftp\" object false\n"
         "warning Request Failed\ninfo 0 1000 unsupported protocol scheme \"\" object false\n"
-        "info batch() of k6/http isn't there yet\n"
-        "info asyncRequest() of k6/http isn't there yet\n"
-        "info file() of k6/http isn't there yet\n"
-        "info auth: 'digest' of k6/http isn't there yet\n"
         "info GoError Get \"http://127.0.0.1:1/\": dial tcp 127.0.0.1:1: connect: connection "
         "refused\n",
         {.reply = OK_REPLY});
