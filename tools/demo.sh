@@ -57,22 +57,12 @@ echo "The sample shop:  $shop_url"
 echo "The results page: $(link_to /runs)"
 echo "                  (signs in once: open it now to watch the run)"
 
-run_log=$data/run.log
-if [ -t 1 ]; then
-    # A terminal of its own, so that the progress redraws itself.
-    K6_CLOUD_HOST=$host K6_CLOUD_TOKEN=$(cat "$data/token") BASE_URL=$shop_url \
-        "$spate" cloud run --local-execution examples/shop.js
-    code=$?
-    run_path=/runs
-else
-    K6_CLOUD_HOST=$host K6_CLOUD_TOKEN=$(cat "$data/token") BASE_URL=$shop_url \
-        "$spate" cloud run --local-execution examples/shop.js | tee "$run_log"
-    code=${PIPESTATUS[0]}
-    run_path=/runs/$(grep -oE "$host/runs/[0-9]+" "$run_log" | head -n1 | grep -oE '[0-9]+$')
-fi
+K6_CLOUD_HOST=$host K6_CLOUD_TOKEN=$(cat "$data/token") BASE_URL=$shop_url \
+    "$spate" cloud run --local-execution examples/shop.js
+code=$?
 
 echo
-echo "The run's page:   $(link_to "$run_path")"
+echo "The run's page:   $(link_to /runs/newest)"
 if [ -t 1 ]; then
     echo "The page stays up until Ctrl-C."
     trap 'exit "$code"' INT TERM
