@@ -35,14 +35,15 @@ wait_for() {
 
 url_pattern='http://127\.0\.0\.1:[0-9]+'
 
+# Sessions of their own: Ctrl-C is for the run, which tells the server that it was aborted.
 start_server() {
-    "$spate" server --data "$data/cloud" --listen "127.0.0.1:$1" --token-file "$data/token" \
+    setsid "$spate" server --data "$data/cloud" --listen "127.0.0.1:$1" --token-file "$data/token" \
         >"$data/server.log" 2>&1 &
     server=$!
     host=$(wait_for "$data/server.log" "$url_pattern" "$server" 2>/dev/null)
 }
 
-node examples/shop_server.mjs >"$data/shop.log" 2>&1 &
+setsid node examples/shop_server.mjs >"$data/shop.log" 2>&1 &
 shop=$!
 shop_url=$(wait_for "$data/shop.log" "$url_pattern" "$shop") || exit 1
 start_server "${SPATE_DEMO_PORT:-6600}" || start_server 0 || { cat "$data/server.log" >&2; exit 1; }
