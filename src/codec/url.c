@@ -234,7 +234,7 @@ static int split_port(struct str text, struct str hostport, struct str *ret_host
         ok = tail.ptr[i] >= '0' && tail.ptr[i] <= '9';
         port = MIN(port * 10 + (tail.ptr[i] - '0'), 65536);
     }
-    if (!ok)
+    if (!ok || port > 65535)
         return bad_url(text, "invalid port \"%.*s\" after host", STR_ARG(tail));
     ret_host->len = at;
     *ret_port = tail.len > 1 ? port : -1;
@@ -429,8 +429,6 @@ int url_parse(struct str text, struct url *ret)
         rc = check_escapes(text, host, true);
     if (rc == 0 && !p.opaque)
         rc = check_escapes(text, p.path, false);
-    if (rc == 0 && port > 65535)
-        rc = bad_url(text, "invalid port \":%d\" after host", port);
     return rc < 0 ? rc : assemble(&p, host, port, ret);
 }
 

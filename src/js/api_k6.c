@@ -271,12 +271,10 @@ static JSValue k6_sleep(JSContext *ctx, JSValueConst this_val, int argc, JSValue
     double seconds;
     if (JS_ToFloat64(ctx, &seconds, js_arg(argc, argv, 0)) < 0)
         return JS_EXCEPTION;
-    if (isnan(seconds))
-        return js_throw(ctx, "sleep() takes a number of seconds");
     if (!co_self())
         return js_throw(ctx, "sleep() can't wait here");
     int rc = 0;
-    if (seconds > 0)
+    if (seconds > 0) /* NaN isn't, e.g. Number(__ENV.NOT_SET): no wait, as in k6 */
         rc = co_sleep_until(clock_mono_ns() + (int64_t)(fmin(seconds, year_s) * NS_PER_S));
     if (rc == 0 && vm_stopped(js_vm_of(ctx)))
         rc = -ECANCELED;

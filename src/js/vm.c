@@ -307,6 +307,14 @@ bool js_vm_has_export(struct js_vm *vm, const char *name)
     return is;
 }
 
+bool js_vm_exports_other(struct js_vm *vm, const char *name)
+{
+    JSValue v = export_of(vm, name);
+    bool is = !JS_IsUndefined(v) && !JS_IsFunction(vm->ctx, v);
+    JS_FreeValue(vm->ctx, v);
+    return is;
+}
+
 static int count_function(JSContext *ctx, void *arg, struct str key, JSValueConst v)
 {
     (void)key;
@@ -356,7 +364,7 @@ int js_vm_options_json(struct js_vm *vm, struct buf *out)
     vm_enter(vm);
     JSValue options = export_of(vm, "options");
     int rc = 0;
-    if (!JS_IsObject(options))
+    if (js_is_nullish(options))
         buf_z(out, "{}");
     else if (append_json(vm->ctx, options, out) < 0)
         rc = fail_exception(vm);

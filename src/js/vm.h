@@ -26,9 +26,11 @@ YIELDS NODISCARD int js_vm_new(struct js_program *p, struct js_host *host, struc
 void js_vm_free(struct js_vm *vm); /* on the loop's thread, nothing running in it; NULL is fine */
 
 bool js_vm_has_export(struct js_vm *vm, const char *name); /* an exported function */
+bool js_vm_exports_other(struct js_vm *vm, const char *name); /* something else than a function */
 size_t js_vm_exports_len(struct js_vm *vm); /* exported functions, default included */
 
-/* The exported `options` as JSON appended to `out` ("{}" when there is none). */
+/* The exported `options` as JSON appended to `out`: "{}" when there is none, nothing when there is
+ * no JSON for it, as for a function. */
 NODISCARD int js_vm_options_json(struct js_vm *vm, struct buf *out);
 /* Overwrites the script-visible `options` with the consolidated ones. */
 NODISCARD int js_vm_set_options(struct js_vm *vm, struct str json);

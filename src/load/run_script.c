@@ -68,6 +68,18 @@ static int not_initialised(struct run *r, int code)
                     r->req->script_arg, js_program_main_path(r->program));
 }
 
+/* setup and teardown are functions, where there are any. */
+static int check_stages(struct run *r, struct js_vm *vm)
+{
+    static const char *const names[] = {"setup", "teardown"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (js_vm_exports_other(vm, names[i])) {
+            (void)err_set(E_SCRIPT, "exported '%s' must be a function", names[i]);
+            return err_exit(not_initialised(r, E_SCRIPT), EXIT_USAGE);
+        }
+    return 0;
+}
+
 static int read_script_options(struct run *r, struct js_vm *vm, struct options *ret)
 {
     CLEANUP(buf_fini) struct buf json;
@@ -77,12 +89,16 @@ static int read_script_options(struct run *r, struct js_vm *vm, struct options *
         (void)err_set(E_SCRIPT, "no exported functions in script");
         return err_exit(not_initialised(r, E_SCRIPT), EXIT_USAGE);
     }
-    int rc = js_vm_options_json(vm, &json);
+    int rc = check_stages(r, vm);
+    if (rc < 0)
+        return rc;
+    rc = js_vm_options_json(vm, &json);
     if (rc == 0)
         rc = buf_finish(&json);
     if (rc < 0)
         return script_error(rc);
-    rc = options_parse_json(ret, buf_view(&json), OPTIONS_SCRIPT);
+    rc = json.len == 0 ? err_set(E_CONFIG, "exported 'options' must be an object")
+                       : options_parse_json(ret, buf_view(&json), OPTIONS_SCRIPT);
     return rc < 0 ? err_exit(not_initialised(r, rc), EXIT_CONFIG) : 0;
 }
 

@@ -236,8 +236,8 @@ int segment_parse(const char *segment, const char *sequence, struct segment *ret
         if (fraction_cmp(points[i], from) == 0 && fraction_cmp(points[i + 1], to) == 0 &&
             (!given || n == known))
             return from_points(points, n, i, ret);
-    return err_set(E_CONFIG, "execution segment '%s' isn't a part of the sequence '%s'", segment,
-                   sequence ? sequence : "");
+    return err_set(E_CONFIG, "execution segment '%s' isn't a part of the sequence '%s'",
+                   segment ? segment : "0:1", sequence ? sequence : "");
 }
 
 /* ---- use ----------------------------------------------------------------------------------- */

@@ -171,6 +171,9 @@ static int set_blocks(const struct options *o, struct dial_rules *r)
             return -ENOMEM;
     }
     for (size_t i = 0; i < o->block_hostnames.len; i++) {
+        const char *name = o->block_hostnames.items[i];
+        if (strchr(name[0] == '*' ? name + 1 : name, '*'))
+            return err_set(E_CONFIG, "invalid hostname pattern '%s'", name);
         r->blocked_hostnames[i] = mem_strdup(o->block_hostnames.items[i]);
         if (r->blocked_hostnames[i] == NULL)
             return -ENOMEM;
