@@ -47,7 +47,7 @@ uint8_t *buf_reserve(struct buf *b, size_t len)
         b->err = -EMSGSIZE;
         return NULL;
     }
-    if (b->len + len > b->cap && (b->err = grow(b, b->len + len)) != 0)
+    if ((!b->data || b->len + len > b->cap) && (b->err = grow(b, b->len + len)) != 0)
         return NULL;
     return b->data + b->len;
 }

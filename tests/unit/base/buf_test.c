@@ -32,6 +32,15 @@ static void test_limits(void **state)
     }
 }
 
+static void test_room_for_nothing(void **state)
+{
+    (void)state;
+    CLEANUP(buf_fini) struct buf b;
+    buf_init(&b, 0);
+    assert_non_null(buf_reserve(&b, 0)); /* NULL means that it failed */
+    assert_int_equal(buf_finish(&b), 0);
+}
+
 static void test_json_strings(void **state)
 {
     (void)state;
@@ -128,6 +137,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_room_for_nothing),
         cmocka_unit_test(test_json_strings),
         cmocka_unit_test(test_json_doubles),
         cmocka_unit_test(test_every_allocation_fails),
