@@ -124,6 +124,10 @@
 #define STORE_HISTORY_MAX      64                  /* states of one run */
 #define STORE_THRESHOLDS_MAX   1000                /* of one run */
 #define STORE_LABELS_BYTES_MAX (1024 * 1024)       /* labels of one series together */
+#define STORE_PROJECTS_MAX     1000                /* as k6's API has it */
+#define STORE_LABEL_KEYS_MAX   100                 /* likewise */
+#define STORE_LABELS_MAX       30                  /* of one project, likewise */
+#define STORE_LABEL_PAIRS_MAX  500                 /* different labels of all projects, likewise */
 #define STORE_KEY_MAX          128                 /* idempotency key; k6 sends 16 */
 #define QUERY_TEXT_MAX         8192                /* a query or a selector */
 #define QUERY_POINTS_MAX       20000               /* points of one series: 16 h of 3 s buckets */

@@ -1,12 +1,10 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "store/blob.h"
 #include "store/run_file.h"
 #include "store/store_int.h"
 
@@ -165,52 +163,10 @@ int store_get_thresholds(struct store *s, int64_t id, struct arena *a, struct st
 
 /* ---- archives ---- */
 
-static int archive_path(const struct store *s, int64_t run_id, const char *suffix,
-                        char path[static STORE_PATH_MAX])
-{
-    int n =
-        snprintf(path, STORE_PATH_MAX, "%s/archives/%lld.tar%s", s->dir, (long long)run_id, suffix);
-    return n < 0 || n >= STORE_PATH_MAX ? -ENAMETOOLONG : 0;
-}
-
-static int write_file(const char *path, struct str bytes)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return err_set_errno(-errno, "create %s", path);
-    int rc = 0;
-    while (rc == 0 && bytes.len > 0) {
-        ssize_t n = write(fd, bytes.ptr, bytes.len);
-        if (n < 0)
-            rc = errno == EINTR ? 0 : err_set_errno(-errno, "write %s", path);
-        else
-            bytes = str_new(bytes.ptr + n, bytes.len - (size_t)n);
-    }
-    close(fd);
-    return rc;
-}
-
-/* Written beside and renamed, so that a run has a whole archive or none. */
-static int write_archive(struct store *s, int64_t run_id, struct str bytes)
-{
-    char part[STORE_PATH_MAX];
-    char path[STORE_PATH_MAX];
-    int rc = archive_path(s, run_id, ".part", part);
-    if (rc == 0)
-        rc = archive_path(s, run_id, "", path);
-    if (rc == 0)
-        rc = write_file(part, bytes);
-    if (rc == 0 && rename(part, path) < 0)
-        rc = err_set_errno(-errno, "rename %s", part);
-    if (rc < 0)
-        (void)unlink(part);
-    return rc;
-}
-
 int store_write_archive(struct store *s, int64_t run_id, struct str bytes)
 {
     STORE_LOCKED(s);
-    int rc = write_archive(s, run_id, bytes);
+    int rc = blob_write(s, BLOB_ARCHIVE, run_id, bytes);
     if (rc == 0)
         rc = db_run(s->db, "UPDATE runs SET archive_bytes=? WHERE id=?", "ii", (int64_t)bytes.len,
                     run_id);
@@ -219,34 +175,8 @@ int store_write_archive(struct store *s, int64_t run_id, struct str bytes)
 
 int store_read_archive(struct store *s, int64_t run_id, struct buf *out)
 {
-    char path[STORE_PATH_MAX];
-    int rc = archive_path(s, run_id, "", path);
-    if (rc < 0)
-        return rc;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT
-                   ? err_set(E_NOT_FOUND, "test run %lld has no archive", (long long)run_id)
-                   : err_set_errno(-errno, "open %s", path);
-    struct stat st;
-    if (fstat(fd, &st) < 0)
-        rc = err_set_errno(-errno, "read %s", path);
-    size_t left = rc == 0 ? (size_t)st.st_size : 0;
-    uint8_t *room = left > 0 ? buf_reserve(out, left) : NULL;
-    while (room && left > 0 && rc == 0) {
-        ssize_t n = read(fd, room, left);
-        if (n < 0 && errno != EINTR)
-            rc = err_set_errno(-errno, "read %s", path);
-        if (n == 0)
-            rc = err_set(E_CORRUPT, "read %s: it has become shorter", path);
-        if (n <= 0)
-            continue;
-        buf_claim(out, (size_t)n);
-        room += n;
-        left -= (size_t)n;
-    }
-    close(fd);
-    return rc < 0 ? rc : buf_finish(out);
+    int rc = blob_read(s, BLOB_ARCHIVE, run_id, out);
+    return rc == E_NOT_FOUND ? err_set(rc, "test run %lld has no archive", (long long)run_id) : rc;
 }
 
 /* ---- writing ---- */
@@ -348,7 +278,7 @@ static int insert_run(struct store *s, const struct store_new_run *n, int64_t *r
     if (rc == 0)
         rc = note_request(s->db, n->idempotency_key, "create", id, n->now_ns);
     if (rc == 0 && n->archive.len > 0)
-        rc = write_archive(s, id, n->archive);
+        rc = blob_write(s, BLOB_ARCHIVE, id, n->archive);
     if (rc == 0)
         *ret_id = id;
     return rc;

@@ -46,7 +46,7 @@ static int make_folder(const char *path)
 
 static int make_folders(const char *dir)
 {
-    static const char *const inner[] = {"", "/runs", "/archives"};
+    static const char *const inner[] = {"", "/runs", "/archives", "/scripts"};
     char path[STORE_PATH_MAX];
     for (size_t i = 0; i < ARRAY_LEN(inner); i++) {
         int n = snprintf(path, sizeof path, "%s%s", dir, inner[i]);
@@ -282,6 +282,10 @@ int store_list_projects(struct store *s, struct str name, struct str search,
     return rc;
 }
 
+#define TEST_COLUMNS                                                                               \
+    "id, project_id, name, created_ns, updated_ns, ifnull(baseline_run_id, 0),"                    \
+    " ifnull(k6_version, 0), script_bytes"
+
 static void fill_test(sqlite3_stmt *q, struct arena *a, struct store_test *ret)
 {
     *ret = (struct store_test){
@@ -290,6 +294,9 @@ static void fill_test(sqlite3_stmt *q, struct arena *a, struct store_test *ret)
         .name = db_text_dup(q, 2, a),
         .created_ns = sqlite3_column_int64(q, 3),
         .updated_ns = sqlite3_column_int64(q, 4),
+        .baseline_run = sqlite3_column_int64(q, 5),
+        .k6_version = sqlite3_column_int64(q, 6),
+        .script_bytes = sqlite3_column_int64(q, 7),
     };
 }
 
@@ -297,9 +304,7 @@ int store_get_test(struct store *s, int64_t id, struct arena *a, struct store_te
 {
     STORE_LOCKED(s);
     CLEANUP(db_donep) sqlite3_stmt *q = NULL;
-    int rc = db_query(s->db, &q,
-                      "SELECT id, project_id, name, created_ns, updated_ns FROM tests WHERE id=?",
-                      "i", id);
+    int rc = db_query(s->db, &q, "SELECT " TEST_COLUMNS " FROM tests WHERE id=?", "i", id);
     if (rc == 0)
         rc = db_step(q);
     if (rc < 0)
@@ -329,7 +334,7 @@ int store_list_tests(struct store *s, int64_t project_id, struct str name,
     CLEANUP(db_donep) sqlite3_stmt *q = NULL;
     rc = db_query(s->db, &q,
                   page_sql(sql, sizeof sql,
-                           "SELECT id, project_id, name, created_ns, updated_ns FROM tests"
+                           "SELECT " TEST_COLUMNS " FROM tests"
                            " WHERE (?1=0 OR project_id=?1) AND (?2 IS NULL OR name=?2)",
                            page),
                   "isii", project_id, name, page->top, page->skip);

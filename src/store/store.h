@@ -67,6 +67,9 @@ struct store_test {
     struct str name;
     int64_t created_ns;
     int64_t updated_ns;
+    int64_t baseline_run; /* 0: none */
+    int64_t k6_version;   /* 0: none chosen */
+    int64_t script_bytes; /* of its archive; 0: none */
 };
 
 /* A page of a list.  `order` is a column of the struct, checked by the caller; NULL: by id. */
