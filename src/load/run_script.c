@@ -414,8 +414,8 @@ int run_summary(struct run *r, const struct snapshot *s)
     rc = r->has_summary ? handle_summary(r, &in) : 1;
     if (rc == 0)
         return 0;
-    if (rc < 0)
-        log_summary_error(rc); /* the test itself isn't spoilt by it */
+    if (rc < 0 && rc != -ECANCELED) /* then what stopped it has its own line */
+        log_summary_error(rc);      /* the test itself isn't spoilt by it */
     buf_init(&text, LOAD_JSON_BYTES);
     rc = summary_text(&in, &text);
     if (rc == 0)
