@@ -25,7 +25,7 @@ struct js_vm;
 YIELDS NODISCARD int js_vm_new(struct js_program *p, struct js_host *host, struct js_vm **ret);
 void js_vm_free(struct js_vm *vm); /* on the loop's thread, nothing running in it; NULL is fine */
 
-bool js_vm_has_export(struct js_vm *vm, const char *name); /* an exported function */
+bool js_vm_has_export(struct js_vm *vm, const char *name);    /* an exported function */
 bool js_vm_exports_other(struct js_vm *vm, const char *name); /* something else than a function */
 size_t js_vm_exports_len(struct js_vm *vm); /* exported functions, default included */
 
