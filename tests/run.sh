@@ -43,7 +43,8 @@ meson_test() {
 node_tests() {
     local files=("$@")
     [ "${#files[@]}" -gt 0 ] || { echo 'no test files here'; return 1; }
-    node --test --test-reporter=tap "${files[@]}"
+    # A test waits with deadlines of its own; this one ends the test runner and all that it started.
+    timeout --kill-after=10 900 node --test --test-reporter=tap "${files[@]}"
 }
 
 e2e() {
@@ -129,6 +130,8 @@ run_stage() {
     printf '%-12s %4d passed %3d failed  %4d s\n' "$name" "$p" "$f" $((SECONDS - begin))
     if [ "$f" != 0 ]; then
         printf -- '---- the end of %s\n' "$log"
+        grep -n -A 8 -E '^FAILED: |^not ok |: error: |^ERROR:' "$log" | cut -c -300 | head -n 100
+        printf -- '....\n'
         tail -n 60 "$log"
         printf -- '----\n'
     fi
