@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "client/auth.h"
 #include "client/cookie.h"
 #include "client/decode.h"
 #include "client/http1.h"
@@ -60,6 +61,7 @@ struct call {
     struct url own[2];     /* this hop's and the last one's */
     struct str method;     /* of this hop */
     struct buf referer;    /* empty: none */
+    struct auth auth;      /* of this hop */
     unsigned hops;         /* round trips made before this one */
     bool send_body;        /* no redirect has dropped it */
     bool keep_private;     /* no redirect has gone to another host: Authorization etc. go along */
@@ -441,6 +443,8 @@ static int take_headers(struct call *k, struct http1_request *head, struct heade
             ret->cookie = one.value;
         } else if (!name_is(one.name, "Content-Length") &&
                    !name_is(one.name, "Transfer-Encoding") && !name_is(one.name, "Trailer")) {
+            if (k->auth.say.len > 0 && name_is(one.name, "Authorization"))
+                continue;
             ret->authorization = ret->authorization || name_is(one.name, "Authorization");
             ret->referer = ret->referer || name_is(one.name, "Referer");
             bool connection = name_is(one.name, "Connection");
@@ -487,7 +491,9 @@ static int write_request(struct call *k, struct buf *out, bool *ret_closes)
     write_cookies(k, given.cookie, &cookies);
     if (cookies.len > 0)
         insert_header(&h, (struct http_header){STR("Cookie"), buf_view(&cookies)});
-    if (k->url->userinfo.ptr && !given.authorization) {
+    if (k->auth.say.len > 0) {
+        insert_header(&h, (struct http_header){STR("Authorization"), buf_view(&k->auth.say)});
+    } else if (k->url->userinfo.ptr && !given.authorization && req->auth == HTTP_AUTH_BASIC) {
         write_basic_auth(k->url, &basic);
         insert_header(&h, (struct http_header){STR("Authorization"), buf_view(&basic)});
     }
@@ -901,6 +907,7 @@ static int follow(struct call *k)
         return 0;
     }
     note_referer(k, next);
+    auth_reset(&k->auth);
     k->keep_host = k->keep_host && has_no_scheme(location);
     report(k);
     if (status <= 303) {
@@ -911,6 +918,27 @@ static int follow(struct call *k)
     k->keep_private = k->keep_private && is_same_or_below(k->req->url->host, next->host);
     k->url = next;
     k->hops++;
+    http_response_fini(ret);
+    ret->error = "";
+    return 1;
+}
+
+/* A 401 to a request that has more to show: 1 when it is to be sent again (and the response is
+ * gone), 0 when it is the answer. */
+static int authorize(struct call *k)
+{
+    struct http_response *ret = k->ret;
+    struct auth_request q = {
+        .how = k->req->auth,
+        .url = k->url,
+        .method = k->method,
+        .body = k->send_body ? k->req->body : STR_EMPTY,
+    };
+    int rc = auth_next(&k->auth, &q, ret);
+    if (rc <= 0)
+        return rc < 0 ? fail_plain(k, rc, HTTP_ERROR_DEFAULT) : 0;
+    ret->error_code = 1000 + ret->status;
+    report(k);
     http_response_fini(ret);
     ret->error = "";
     return 1;
@@ -980,16 +1008,20 @@ int http_do(struct http_client *c, const struct http_request *req, struct http_r
     };
     *ret = (struct http_response){.error = ""};
     buf_init(&k.referer, 2 * (size_t)URL_TEXT_MAX);
+    auth_init(&k.auth);
     c->busy++;
     int rc;
     do {
         rc = round_trip(&k);
+        if (rc == 0 && req->auth != HTTP_AUTH_BASIC)
+            rc = authorize(&k);
         if (rc == 0)
             rc = follow(&k);
     } while (rc > 0);
     rc = rc == 0 ? finish_answered(&k) : finish_failed(&k, rc);
     c->busy--;
     buf_fini(&k.referer);
+    auth_fini(&k.auth);
     url_fini(&k.own[0]);
     url_fini(&k.own[1]);
     return rc;

@@ -89,6 +89,13 @@ enum http_body_mode {
     HTTP_BODY_DISCARD, /* read from the socket and dropped */
 };
 
+/* How the URL's user and password are shown. */
+enum http_auth {
+    HTTP_AUTH_BASIC,  /* at once */
+    HTTP_AUTH_DIGEST, /* when a 401 asks for it: two round trips */
+    HTTP_AUTH_NTLM,   /* likewise: three */
+};
+
 /* What to ask; all of it belongs to the caller and stays put until http_do() returns. */
 struct http_request {
     struct str method;     /* on the wire as it is */
@@ -103,6 +110,7 @@ struct http_request {
     int64_t timeout_ns;  /* instead, when deadline_ns is 0: from the beginning of the call */
     int max_redirects;   /* 0: a redirect is the answer */
     enum http_body_mode body_mode;
+    enum http_auth auth;
     size_t body_max; /* bytes after decoding; 0: HTTP_BODY_MAX of limits.h */
     /* Gives and takes cookies; may be NULL.  `cookies` ("a=1; b=2", may be empty) goes out before
      * the jar's; cookies_replace names what the jar must not add. */

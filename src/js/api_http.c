@@ -486,10 +486,11 @@ static int read_auth(struct ask *k, JSValueConst v)
     CLEANUP(js_text_fini) struct js_text text = {0};
     if (js_text_of(k->ctx, v, &text) < 0)
         return -1;
-    if (!str_eqz(text.s, "digest") && !str_eqz(text.s, "ntlm"))
-        return 0;
-    js_throw(k->ctx, "auth: '%.*s' of k6/http isn't there yet", STR_ARG(text.s));
-    return -1;
+    if (str_eqz(text.s, "digest"))
+        k->req.auth = HTTP_AUTH_DIGEST;
+    else if (str_eqz(text.s, "ntlm"))
+        k->req.auth = HTTP_AUTH_NTLM;
+    return 0;
 }
 
 /* Compresses the body by each coding in turn. */
@@ -612,16 +613,26 @@ static int read_params(struct ask *k, JSValueConst params)
 
 /* ---- samples -------------------------------------------------------------------------------- */
 
-static int sample_failed(const struct ask *k, int status)
+static bool is_expected(const struct ask *k, int status)
+{
+    if (!k->expected)
+        return status >= 200 && status <= 399;
+    for (uint32_t i = 0; i < k->expected->len; i++)
+        if (status >= k->expected->ranges[i].min && status <= k->expected->ranges[i].max)
+            return true;
+    return false;
+}
+
+/* The first answer to a request that will show who it is should be a 401. */
+static int sample_failed(struct ask *k, int status)
 {
     if (k->callback_off)
         return -1;
-    if (!k->expected)
-        return status < 200 || status > 399;
-    for (uint32_t i = 0; i < k->expected->len; i++)
-        if (status >= k->expected->ranges[i].min && status <= k->expected->ranges[i].max)
-            return 0;
-    return 1;
+    bool first = k->req.auth != HTTP_AUTH_BASIC && !k->answered;
+    k->answered = true;
+    if (first && (status == 401 || k->req.auth == HTTP_AUTH_DIGEST))
+        return status != 401;
+    return !is_expected(k, status);
 }
 
 /* The tags that go onto the samples of one round trip. */

@@ -203,6 +203,7 @@ struct ask {
     bool throws;
     bool redirects_set;
     bool callback_off;   /* responseCallback: null */
+    bool answered;       /* a round trip has been made */
     bool own_method;     /* not one of the static ones: its text is in `sent` */
     bool script_goes_on; /* while it is under way: bytes of the script's must be copied */
     struct expected *expected;
