@@ -1,5 +1,6 @@
 #include "base/err.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,6 +35,16 @@ void err_clear(void)
     e->hint[0] = '\0';
 }
 
+/* In the small letters that k6's messages have, as it stands within one: "connection refused". */
+static const char *errno_text(int code)
+{
+    static _Thread_local char text[128];
+    (void)snprintf(text, sizeof text, "%s", strerror(code < 0 ? -code : code));
+    if (islower((unsigned char)text[1]))
+        text[0] = (char)tolower((unsigned char)text[0]);
+    return text;
+}
+
 const char *err_code_text(int code)
 {
     switch (code) {
@@ -62,7 +73,7 @@ const char *err_code_text(int code)
     case E_UNSUPPORTED:
         return "not supported yet";
     default:
-        return strerror(code < 0 ? -code : code);
+        return errno_text(code);
     }
 }
 

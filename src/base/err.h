@@ -61,7 +61,8 @@ void err_clear(void);
 /* For rt/co: makes `slot` (NULL: the thread's own) current and returns the one before. */
 struct err *err_switch(struct err *slot);
 
-/* One line for a code without message: strerror for errno values, a phrase for enum err_code. */
+/* One line for a code without message: strerror in small letters for errno values (good until the
+ * next one in this thread), a phrase for enum err_code. */
 const char *err_code_text(int code);
 
 #endif

@@ -264,6 +264,45 @@ static int parse_size(const char *text, int64_t *ret)
     return -EINVAL;
 }
 
+/* What the environment asks for isn't passed over in silence. */
+static int check_env(void)
+{
+    static const char *const missing[] = {
+        "K6_ADDRESS",
+        "K6_PROFILING_ENABLED",
+        "K6_SECRET_SOURCE",
+        "K6_TRACES_OUTPUT",
+        "K6_NEW_MACHINE_READABLE_SUMMARY",
+        "K6_FEATURES",
+        "K6_WEB_DASHBOARD",
+    };
+    static const char *const off[] = {"", "0", "false", "none"};
+    for (size_t i = 0; i < ARRAY_LEN(missing); i++) {
+        const char *value = getenv(missing[i]);
+        bool wanted = value != NULL;
+        for (size_t k = 0; k < ARRAY_LEN(off) && wanted; k++)
+            wanted = strcmp(value, off[k]) != 0;
+        if (wanted)
+            return err_exit(err_set(E_UNSUPPORTED, "what %s asks for isn't there yet", missing[i]),
+                            EXIT_CONFIG);
+    }
+    return 0;
+}
+
+static int check_mode(struct run_cmd *c)
+{
+    static const char *const modes[] = {"extended", "base", "experimental_enhanced"};
+    const char *mode = flag_or_env(c, "compatibility-mode", "K6_COMPATIBILITY_MODE");
+    bool known = mode == NULL;
+    for (size_t i = 0; i < ARRAY_LEN(modes) && !known; i++)
+        known = strcmp(mode, modes[i]) == 0;
+    return known ? 0
+                 : usage_error(err_set(E_CONFIG,
+                                       "invalid compatibility mode \"%s\". Use: \"extended\", "
+                                       "\"base\", \"experimental_enhanced\"",
+                                       mode));
+}
+
 static int set_own(struct run_cmd *c)
 {
     struct run_request *q = &c->request;
@@ -291,7 +330,8 @@ static int set_own(struct run_cmd *c)
         return usage_error(
             err_set(E_UNSUPPORTED, "running a test of type '%s' isn't there yet", type));
     c->no_archive_upload = flag_values_bool(&c->flags, "no-archive-upload");
-    return 0;
+    rc = check_mode(c);
+    return rc < 0 ? rc : check_env();
 }
 
 static int set_script(struct run_cmd *c)

@@ -45,12 +45,12 @@ function file(name, text) {
   return name;
 }
 
-function run(args, { onErr } = {}) {
-  const p = spawn(spate, ['run', ...args], { cwd: dir, env });
+function run(args, { more } = {}) {
+  const p = spawn(spate, ['run', ...args], { cwd: dir, env: { ...env, ...more } });
   let out = '';
   let err = '';
   p.stdout.on('data', (d) => { out += d; });
-  p.stderr.on('data', (d) => { err += d; onErr?.(err, p); });
+  p.stderr.on('data', (d) => { err += d; });
   return new Promise((ok) => p.on('close', (code, signal) => ok({ code, signal, out, err })));
 }
 
@@ -81,6 +81,7 @@ for (const [name, script, lines] of prints)
 
 // ---- mistakes -------------------------------------------------------------------------------------
 
+const nothing = 'export default () => {};';
 const opt = (o) => `export const options = ${o}; export default () => {};`;
 const bad = [
   ['options that are a number', opt('5'), 104, 'json: cannot unmarshal number into Go value of type lib.Options'],
@@ -90,11 +91,13 @@ const bad = [
   ['teardown that is no function', 'export const teardown = {}; export default () => {};', 255, "exported 'teardown' must be a function"],
   ['sequence without its segment', opt("{ executionSegmentSequence: '0,1/2' }"), 104, "execution segment '0:1' isn't a part of the sequence '0,1/2'"],
   ['star within a blocked name', opt("{ blockHostnames: ['a*b'] }"), 104, "invalid hostname pattern 'a*b'"],
+  ['a compatibility mode', nothing, 255, 'invalid compatibility mode \\"x\\"', { args: ['--compatibility-mode', 'x'] }],
+  ['what the environment asks for', nothing, 104, "what K6_WEB_DASHBOARD asks for isn't there yet", { more: { K6_WEB_DASHBOARD: 'true', K6_TRACES_OUTPUT: 'none' } }],
   ['abort in handleSummary', "import exec from 'k6/execution'; export default () => {}; export function handleSummary() { exec.test.abort('enough'); }", 108, 'test aborted: enough at handleSummary'],
 ];
-for (const [name, script, code, message, args = []] of bad)
+for (const [name, script, code, message, { args = [], more = {} } = {}] of bad)
   test(`bad: ${name}`, async () => {
-    const r = await run(['-q', ...args, file(`b${names++}.js`, script)]);
+    const r = await run(['-q', ...args, file(`b${names++}.js`, script)], { more });
     assert.equal(r.code, code, r.err);
     assert.ok(r.err.includes(message), r.err);
     assert.equal(r.err.match(/level=error/g).length, 1, r.err);

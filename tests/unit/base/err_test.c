@@ -19,7 +19,7 @@ static void test_causes_join(void **state)
     int rc = err_set_errno(-ENOENT, "stat %s", "a.js");
     rc = err_wrap(rc, "open script");
     assert_int_equal(rc, -ENOENT);
-    assert_string_equal(err_message(), "open script: stat a.js: No such file or directory");
+    assert_string_equal(err_message(), "open script: stat a.js: no such file or directory");
 
     rc = err_wrap(-ETIMEDOUT, "read"); /* nobody had left a message for that one */
     assert_string_equal(err_message(), "read: Connection timed out");

@@ -533,7 +533,7 @@ static void test_roots(void **state)
     unsetenv("SSL_CERT_FILE");
     setenv("SSL_CERT_DIR", "/nowhere", 1);
     assert_int_equal(dialer_new(&b.rules, b.cache, &d), E_CONFIG);
-    assert_string_equal(err_message(), "certificates of /nowhere: No such file or directory");
+    assert_string_equal(err_message(), "certificates of /nowhere: no such file or directory");
     setenv("SSL_CERT_DIR", ca_dir, 1);
     b.rules.tls_min = "tls9";
     assert_int_equal(dialer_new(&b.rules, b.cache, &d), E_CONFIG);
