@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/decode.h"
+#include "js/rate.h"
 #include "metrics/shard.h"
 #include "rt/co.h"
 
@@ -886,6 +887,9 @@ JSValue http_ask_response(struct ask *k)
 int http_ask_run(struct ask *k)
 {
     struct response *r = k->response;
+    struct rate *rate = k->state->host->run->rate;
+    if (rate && rate_wait(rate) < 0)
+        return -ECANCELED;
     int rc = http_do(k->state->client, &k->req, &r->http);
     r->sent = k->sent;
     k->sent = NULL;

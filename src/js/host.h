@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 struct dialer;
+struct rate;
 
 enum js_stage {
     JS_STAGE_INIT, /* module top level: no requests, checks, samples */
@@ -30,9 +31,10 @@ enum js_stage {
 struct js_run_options {
     const char *user_agent;
     int max_redirects;
-    bool max_redirects_set; /* explicitly: no warning when it is hit */
-    int batch, batch_per_host;
-    bool throw_errors; /* option `throw` */
+    bool max_redirects_set;    /* explicitly: no warning when it is hit */
+    int batch, batch_per_host; /* of http.batch(); 0 or less: no limit */
+    struct rate *rate;         /* of HTTP requests, `rps`; NULL: as fast as they come */
+    bool throw_errors;         /* option `throw` */
     bool discard_response_bodies;
     bool no_connection_reuse, no_vu_connection_reuse;
     bool no_cookies_reset;

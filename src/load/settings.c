@@ -230,13 +230,26 @@ static void set_run(const struct options *o, struct js_run_options *r)
         r->system_tags |= system_tags_parse(str_of(o->system_tags.items[i]));
 }
 
+static int set_rate(const struct options *o, struct settings *s)
+{
+    if (!o->rps.set || o->rps.value <= 0)
+        return 0;
+    s->run.rate = s->rate = mem_alloc(sizeof *s->rate);
+    if (s->rate == NULL)
+        return err_set(-ENOMEM, "settings");
+    rate_init(s->rate, o->rps.value);
+    return 0;
+}
+
 int settings_make(const struct options *o, struct settings *ret)
 {
     struct settings s = {0};
     dial_rules_init(&s.rules);
     set_run(o, &s.run);
+    int rc = set_rate(o, &s);
     s.rules.insecure_skip_tls_verify = o->insecure_skip_tls_verify.value;
-    int rc = set_dns(o, &s.rules);
+    if (rc == 0)
+        rc = set_dns(o, &s.rules);
     if (rc == 0)
         rc = set_blocks(o, &s.rules);
     if (rc == 0)
@@ -261,5 +274,6 @@ void settings_fini(struct settings *s)
     for (size_t i = 0; i < s->local_ips_len; i++)
         mem_free(s->local_ips[i]);
     mem_free(s->local_ips);
+    mem_free(s->rate);
     *s = (struct settings){0};
 }

@@ -6,13 +6,15 @@
 
 #include "base/attr.h"
 #include "js/host.h"
+#include "js/rate.h"
 #include "load/options.h"
 #include "net/dial.h"
 
 struct settings {
     struct js_run_options run;
     struct dial_rules rules;
-    char **local_ips; /* dealt to virtual users in turn; owned */
+    struct rate *rate; /* what run.rate is; owned */
+    char **local_ips;  /* dealt to virtual users in turn; owned */
     size_t local_ips_len;
 };
 
