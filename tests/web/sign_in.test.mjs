@@ -47,7 +47,11 @@ test("a session that ended on the server leads to signing in", async (t) => {
   const fake = await fakeServer(t);
   const first = shopRun(fake, { agoSeconds: 100, seconds: 30 }).state(3, { result: "passed" });
   const page = await signedIn(t, fake, "/runs", { allow: refused });
-  await page.locator(`[data-run="${first.record.id}"]`).waitFor();
+  // Once all has come that the list asks for: else it is the list that finds the session ended, before the click.
+  const row = `tr[data-run="${first.record.id}"]`;
+  await until("its p95", textOf(page, `${row} td:nth-child(7)`), (text) => / m?s$/.test(text));
+  await until("its failures", textOf(page, `${row} td:nth-child(8)`), (text) => /%$/.test(text));
+  await until("live", () => page.locator("[data-stream]").getAttribute("data-stream"), (s) => s === "live");
   fake.sessions.clear();
   await page.getByRole("link", { name: "shop.js" }).click();
   await page.getByLabel("Token").waitFor();
