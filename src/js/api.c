@@ -389,7 +389,7 @@ struct tagset *js_tags_intern(struct js_tags *t, struct tagset *base)
 
 int64_t js_wall_ns(const struct js_host *host)
 {
-    return clock_mono_ns() + host->wall_offset_ns;
+    return loop_now_ns(host->loop) + host->wall_offset_ns;
 }
 
 void js_sample(struct js_host *host, const struct metric *m, struct tagset *tags, double value)

@@ -392,9 +392,9 @@ static int wait_for_event(struct js_vm *vm)
 static int run_events(struct js_vm *vm, struct buf *failure)
 {
     struct events *e = &vm->events;
-    for (;;) {
+    for (bool first = true;; first = false) {
         /* Timers that are always due would keep the others from their turn. */
-        if (vm_stopped(vm) || (co_self() && co_check_slice() < 0))
+        if (vm_stopped(vm) || (!first && co_self() && co_check_slice() < 0))
             return -ECANCELED;
         int rc = run_jobs(vm, failure);
         if (rc < 0)

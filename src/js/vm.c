@@ -279,6 +279,7 @@ void js_vm_free(struct js_vm *vm)
         JS_FreeValue(vm->ctx, vm->main);
         JS_FreeValue(vm->ctx, vm->setup_data);
         JS_FreeAtom(vm->ctx, vm->iter_atom);
+        JS_FreeAtom(vm->ctx, vm->called_atom);
         JS_FreeContext(vm->ctx);
     }
     if (vm->rt)
@@ -289,14 +290,16 @@ void js_vm_free(struct js_vm *vm)
 
 /* ---- exports --------------------------------------------------------------------------------- */
 
+static JSValue drop_exception(struct js_vm *vm)
+{
+    JS_FreeValue(vm->ctx, JS_GetException(vm->ctx));
+    return JS_UNDEFINED;
+}
+
 static JSValue export_of(struct js_vm *vm, const char *name)
 {
     JSValue v = JS_GetPropertyStr(vm->ctx, vm->main, name);
-    if (JS_IsException(v)) {
-        JS_FreeValue(vm->ctx, JS_GetException(vm->ctx));
-        return JS_UNDEFINED;
-    }
-    return v;
+    return JS_IsException(v) ? drop_exception(vm) : v;
 }
 
 bool js_vm_has_export(struct js_vm *vm, const char *name)
@@ -411,10 +414,30 @@ int js_vm_set_setup_data(struct js_vm *vm, struct str json)
 
 /* ---- calls ----------------------------------------------------------------------------------- */
 
+/* export_of() for a name that will be asked for again and again: QuickJS looks a text up by its
+ * hash in a table of all names, which is a microsecond when the table isn't in the
+ * cache. */
+static JSValue export_to_call(struct js_vm *vm, const char *name)
+{
+    size_t len = strlen(name);
+    if (len >= sizeof vm->called)
+        return export_of(vm, name);
+    if (strcmp(name, vm->called) != 0) {
+        JSAtom atom = JS_NewAtomLen(vm->ctx, name, len);
+        if (atom == JS_ATOM_NULL)
+            return drop_exception(vm);
+        JS_FreeAtom(vm->ctx, vm->called_atom);
+        vm->called_atom = atom;
+        memcpy(vm->called, name, len + 1);
+    }
+    JSValue v = JS_GetProperty(vm->ctx, vm->main, vm->called_atom);
+    return JS_IsException(v) ? drop_exception(vm) : v;
+}
+
 static int call(struct js_vm *vm, const char *name, JSValueConst argument, JSValue *ret)
 {
     JSContext *ctx = vm->ctx;
-    JSValue fn = export_of(vm, name);
+    JSValue fn = export_to_call(vm, name);
     if (!JS_IsFunction(ctx, fn)) {
         JS_FreeValue(ctx, fn);
         return err_exit(err_set(E_SCRIPT, "function '%s' not found in exports", name), EXIT_SCRIPT);

@@ -36,6 +36,8 @@ struct js_vm {
     JSValue main;          /* namespace of the main module */
     JSValue setup_data;    /* what setup() returned, parsed */
     JSAtom iter_atom;      /* "__ITER" */
+    JSAtom called_atom;    /* of `called` */
+    char called[24];       /* export that was called last, when it fits: mostly "default" */
 
     JSValue api[JS_API_LEN]; /* objects of the API modules; undefined before the import */
     void *api_state[JS_API_LEN];
