@@ -276,7 +276,8 @@ bool arrival_window(struct vu *v, const struct window *win)
     while (!w->aborted && clock_mono_ns() < stop_ns && wait_idle(v, c, stop_ns)) {
         atomic_fetch_add_explicit(&c->vus, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&w->counters->vus_active, 1, memory_order_relaxed);
-        bool whole = vu_iteration(v);
+        int64_t now_ns = clock_mono_ns();
+        bool whole = vu_iteration(v, &now_ns);
         atomic_fetch_sub_explicit(&c->vus, 1, memory_order_relaxed);
         atomic_fetch_sub_explicit(&w->counters->vus_active, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&c->iterations, 1, memory_order_relaxed);

@@ -139,8 +139,9 @@ void worker_fini(struct worker *w);
 YIELDS NODISCARD int vu_init(struct vu *v, struct worker *w, uint32_t id);
 void vu_fini(struct vu *v);
 void vu_main(void *arg); /* coroutine: its timetable */
-/* One iteration; false when it was interrupted. */
-YIELDS bool vu_iteration(struct vu *v);
+/* One iteration, which begins at `*now_ns` (monotonic) and leaves its end there; false when it was
+ * interrupted. */
+YIELDS bool vu_iteration(struct vu *v, int64_t *now_ns);
 
 /* Host of a VM with the fields that all have; also for setup etc. */
 void run_host_init(struct run *r, struct js_host *h, struct loop *loop, struct shard *shard,

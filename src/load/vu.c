@@ -131,20 +131,23 @@ static void begin_iteration(struct vu *v)
 }
 
 /* minIterationDuration: the rest of it is slept away; the window's end cuts that short. */
-static void pad_iteration(struct vu *v, int64_t start_ns)
+static void pad_iteration(struct vu *v, int64_t start_ns, int64_t *now_ns)
 {
     int64_t min_ns = v->worker->run->derived.min_iteration_duration.ns;
-    int rc = min_ns > 0 ? co_sleep_until(start_ns + min_ns) : 0;
+    if (min_ns <= 0)
+        return;
+    int rc = co_sleep_until(start_ns + min_ns);
     (void)rc; /* cancelled: the caller sees it */
+    *now_ns = clock_mono_ns();
 }
 
-bool vu_iteration(struct vu *v)
+bool vu_iteration(struct vu *v, int64_t *now_ns)
 {
     struct worker *w = v->worker;
+    int64_t start = *now_ns;
     begin_iteration(v);
-    int64_t start = clock_mono_ns();
     int rc = js_vm_call(v->vm, scenario_exec(v->scenario->config), NULL);
-    int64_t end = clock_mono_ns();
+    int64_t end = *now_ns = clock_mono_ns();
     bool whole = rc != -ECANCELED && !co_cancelled(v->co);
     report_data(v, end);
     if (whole) {
@@ -154,7 +157,7 @@ bool vu_iteration(struct vu *v)
         shard_add(v->host.shard, builtin(v, METRIC_ITERATION_DURATION), v->host.tags,
                   (double)(end - start) / (double)NS_PER_MS, wall_ns(v, end));
         atomic_fetch_add_explicit(&w->counters->full, 1, memory_order_relaxed);
-        pad_iteration(v, start);
+        pad_iteration(v, start, now_ns);
     } else {
         atomic_fetch_add_explicit(&w->counters->interrupted, 1, memory_order_relaxed);
     }
@@ -205,12 +208,13 @@ static void leave_scenario(struct vu *v, uint64_t done)
         report_dropped(v, ps->iterations - atomic_load(&shared->started));
 }
 
-static void yield_turn(struct vu *v)
+static void yield_turn(struct vu *v, int64_t *now_ns)
 {
-    int rc = 0;
-    if (clock_mono_ns() - loop_now_ns(v->host.loop) > TURN_NS)
-        rc = co_yield ();
+    if (*now_ns - loop_now_ns(v->host.loop) <= TURN_NS)
+        return;
+    int rc = co_yield ();
     (void)rc; /* cancelled: the worker's `aborted` says so */
+    *now_ns = clock_mono_ns();
 }
 
 /* Iterations until the window is over; false when the run is. */
@@ -219,9 +223,11 @@ static bool loop_window(struct vu *v, const struct window *win, uint64_t *done)
     struct worker *w = v->worker;
     struct scenario_counters *c = &w->scenarios[win->scenario];
     int64_t stop_ns = w->start_ns + win->stop_ns;
-    while (!w->aborted && clock_mono_ns() < stop_ns && take_iteration(v, *done)) {
+    /* Read once an iteration: where one ends the next one begins. */
+    int64_t now_ns = clock_mono_ns();
+    while (!w->aborted && now_ns < stop_ns && take_iteration(v, *done)) {
         (*done)++;
-        bool whole = vu_iteration(v);
+        bool whole = vu_iteration(v, &now_ns);
         atomic_fetch_add_explicit(&c->iterations, 1, memory_order_relaxed);
         if (w->aborted)
             return false;
@@ -229,7 +235,7 @@ static bool loop_window(struct vu *v, const struct window *win, uint64_t *done)
             co_cancel_clear();
             return true; /* only the window's hard end interrupts */
         }
-        yield_turn(v);
+        yield_turn(v, &now_ns);
     }
     return !w->aborted;
 }
