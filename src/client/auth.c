@@ -10,14 +10,14 @@
 #include "client/ntlm.h"
 #include "codec/base64.h"
 
-void auth_init(struct auth *a)
+void http_auth_init(struct auth *a)
 {
     a->step = 0;
     a->basic = false;
     buf_init(&a->say, HTTP_REQUEST_HEAD_MAX);
 }
 
-void auth_fini(struct auth *a)
+void http_auth_fini(struct auth *a)
 {
     buf_fini(&a->say);
 }

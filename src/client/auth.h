@@ -18,8 +18,8 @@ struct auth {
     struct buf say; /* the header's value; empty: nothing */
 };
 
-void auth_init(struct auth *a); /* no allocation */
-void auth_fini(struct auth *a);
+void http_auth_init(struct auth *a); /* no allocation */
+void http_auth_fini(struct auth *a);
 void auth_reset(struct auth *a);
 
 struct auth_request {

@@ -566,6 +566,9 @@ static int send_request(struct call *k, struct http_conn *conn, struct buf *head
     if (rc < 0)
         return rc;
     struct str body = k->send_body ? k->req->body : STR_EMPTY;
+    if (k->req->on_wire)
+        k->req->on_wire(k->req->on_trip_arg,
+                        &(struct http_wire){.head = buf_view(head), .body = body});
     bool one_write = body.len <= HTTP_BODY_INLINE_MAX;
     if (one_write)
         buf_str(head, body);
@@ -642,6 +645,23 @@ static void take_response(struct call *k, struct http1_reader *r, const struct h
                  stream_tls(conn->stream)->cipher ? stream_tls(conn->stream)->cipher : "");
 }
 
+/* Shows the answer, put together again from its lines. */
+static void show_response(struct call *k)
+{
+    const struct http_response *ret = k->ret;
+    if (!k->req->on_wire || !ret->head)
+        return;
+    CLEANUP(buf_fini) struct buf head;
+    buf_init(&head, 2 * (size_t)HTTP_HEAD_MAX);
+    buf_printf(&head, "%s %.*s\r\n", ret->proto, STR_ARG(ret->status_text));
+    buf_append(&head, ret->head + ret->headers_at, ret->headers_end - ret->headers_at);
+    if (!str_eq(str_new(head.data + head.len - 4, 4), STR("\r\n\r\n")))
+        buf_z(&head, "\r\n");
+    k->req->on_wire(
+        k->req->on_trip_arg,
+        &(struct http_wire){.response = true, .head = buf_view(&head), .body = ret->body});
+}
+
 /* Go's rule: the request may go out twice. */
 static bool is_replayable(const struct call *k)
 {
@@ -676,6 +696,7 @@ static int exchange(struct call *k, struct http_conn *conn, int64_t begin_ns, st
     if (!*ret_stale && rc != -ECANCELED) {
         note_times(k, begin_ns, rc == 0 ? conn : NULL, rc == 0 ? 0 : clock_mono_ns());
         take_response(k, &r, conn, rc == 0);
+        show_response(k);
     }
     http1_reader_fini(&r);
     if (rc == 0 && r.keep_alive && !closes)
@@ -1008,7 +1029,7 @@ int http_do(struct http_client *c, const struct http_request *req, struct http_r
     };
     *ret = (struct http_response){.error = ""};
     buf_init(&k.referer, 2 * (size_t)URL_TEXT_MAX);
-    auth_init(&k.auth);
+    http_auth_init(&k.auth);
     c->busy++;
     int rc;
     do {
@@ -1021,7 +1042,7 @@ int http_do(struct http_client *c, const struct http_request *req, struct http_r
     rc = rc == 0 ? finish_answered(&k) : finish_failed(&k, rc);
     c->busy--;
     buf_fini(&k.referer);
-    auth_fini(&k.auth);
+    http_auth_fini(&k.auth);
     url_fini(&k.own[0]);
     url_fini(&k.own[1]);
     return rc;
