@@ -655,7 +655,7 @@ static void show_response(struct call *k)
     buf_init(&head, 2 * (size_t)HTTP_HEAD_MAX);
     buf_printf(&head, "%s %.*s\r\n", ret->proto, STR_ARG(ret->status_text));
     buf_append(&head, ret->head + ret->headers_at, ret->headers_end - ret->headers_at);
-    if (!str_eq(str_new(head.data + head.len - 4, 4), STR("\r\n\r\n")))
+    if (head.err == 0 && !str_eq(str_new(head.data + head.len - 4, 4), STR("\r\n\r\n")))
         buf_z(&head, "\r\n");
     k->req->on_wire(
         k->req->on_trip_arg,

@@ -83,6 +83,14 @@ struct http_trip {
 };
 typedef void http_trip_fn(void *arg, const struct http_trip *trip); /* must not wait */
 
+/* Bytes as they go out or came: a request that is about to be sent, or the answer to it. */
+struct http_wire {
+    bool response;
+    struct str head; /* first line, headers and the empty line */
+    struct str body; /* as it came, chunks joined */
+};
+typedef void http_wire_fn(void *arg, const struct http_wire *wire); /* must not wait */
+
 enum http_body_mode {
     HTTP_BODY_KEEP,    /* decoded by its Content-Encoding */
     HTTP_BODY_RAW,     /* kept as it came (chunks joined) */
@@ -119,7 +127,8 @@ struct http_request {
     const struct str *cookies_replace;
     size_t cookies_replace_len;
     http_trip_fn *on_trip; /* may be NULL */
-    void *on_trip_arg;
+    http_wire_fn *on_wire; /* may be NULL */
+    void *on_trip_arg;     /* of both */
 };
 
 /*

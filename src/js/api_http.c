@@ -817,6 +817,8 @@ static int settle(struct ask *k)
     req->timeout_ns = k->timeout_ns;
     req->on_trip = on_trip;
     req->on_trip_arg = k;
+    if (k->state->host->run->http_debug != HTTP_DEBUG_OFF)
+        req->on_wire = http_debug_wire;
     return 0;
 }
 

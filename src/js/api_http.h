@@ -185,6 +185,8 @@ struct http_state {
 
 /* ---- a request ------------------------------------------------------------------------------ */
 
+enum { HTTP_DEBUG_ID_BYTES = 37 };
+
 /*
  * What a call of the script asks for.  http_ask_read() makes it of the arguments,
  * http_ask_response() gives it its Response object, http_ask_run() sends it: that one runs on any
@@ -214,6 +216,7 @@ struct ask {
     struct str *replace;           /* names of them; in `sent` */
     size_t replace_len, replace_cap;
     int64_t timeout_ns;
+    char debug_id[HTTP_DEBUG_ID_BYTES]; /* of the round trip under way; httpDebug */
     bool has_tags;
     struct js_tags tags;
 };
@@ -237,6 +240,8 @@ YIELDS NODISCARD int http_ask_run(struct ask *k);
 NODISCARD int http_ask_header(struct ask *k, struct str name, struct str value);
 /* What the script sends beyond a plain GET; NULL with an exception pending. */
 struct sent *http_ask_sent(struct ask *k);
+
+http_wire_fn http_debug_wire; /* the argument is the struct ask */
 
 /* Go's name of a value's type, as k6 has it in its errors. */
 const char *http_go_type(JSContext *ctx, JSValueConst v);

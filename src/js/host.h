@@ -27,6 +27,8 @@ enum js_stage {
     JS_STAGE_SUMMARY, /* handleSummary */
 };
 
+enum http_debug { HTTP_DEBUG_OFF, HTTP_DEBUG_HEADERS, HTTP_DEBUG_FULL };
+
 /* The options of the run that API modules obey; shared by all VUs, read-only (k6-surface 3.1). */
 struct js_run_options {
     const char *user_agent;
@@ -34,7 +36,8 @@ struct js_run_options {
     bool max_redirects_set;    /* explicitly: no warning when it is hit */
     int batch, batch_per_host; /* of http.batch(); 0 or less: no limit */
     struct rate *rate;         /* of HTTP requests, `rps`; NULL: as fast as they come */
-    bool throw_errors;         /* option `throw` */
+    enum http_debug http_debug;
+    bool throw_errors; /* option `throw` */
     bool discard_response_bodies;
     bool no_connection_reuse, no_vu_connection_reuse;
     bool no_cookies_reset;

@@ -53,8 +53,6 @@ static int missing(const char *what)
 
 static int check_supported(const struct options *o)
 {
-    if (o->http_debug != NULL && o->http_debug[0] != '\0')
-        return missing("the option `httpDebug`");
     if (o->tls_cipher_suites.len > 0)
         return missing("the option `tlsCipherSuites`");
     if (o->tls_auth != NULL && strcmp(o->tls_auth, "[]") != 0)

@@ -212,6 +212,13 @@ static int tls_version(const char *text, const char **ret)
 
 /* ---- all of it ----------------------------------------------------------------------------- */
 
+static enum http_debug http_debug(const char *text)
+{
+    if (text == NULL || text[0] == '\0')
+        return HTTP_DEBUG_OFF;
+    return strcmp(text, "full") == 0 ? HTTP_DEBUG_FULL : HTTP_DEBUG_HEADERS;
+}
+
 static void set_run(const struct options *o, struct js_run_options *r)
 {
     *r = (struct js_run_options){
@@ -220,6 +227,7 @@ static void set_run(const struct options *o, struct js_run_options *r)
         .max_redirects_set = o->max_redirects.set,
         .batch = o->batch.set ? (int)o->batch.value : BATCH,
         .batch_per_host = o->batch_per_host.set ? (int)o->batch_per_host.value : BATCH_PER_HOST,
+        .http_debug = http_debug(o->http_debug),
         .throw_errors = o->throw_errors.value,
         .discard_response_bodies = o->discard_response_bodies.value,
         .no_connection_reuse = o->no_connection_reuse.value,

@@ -152,13 +152,37 @@ static void test_ntlm_otherwise(void **state)
     stop(o);
 }
 
+/* httpDebug shows each round trip. */
+static void test_debug(void **state)
+{
+    (void)state;
+    static const struct script_exchange x[] = {{.reply = ASKS("Digest realm=\"r\", nonce=\"n\"")},
+                                               {.reply = OK_REPLY}};
+    static const char *const want[] = {
+        "info Request:\nPOST / HTTP/1.1\r\nHost: 127.0.0.1:",
+        "\r\nUser-Agent: ua\r\nContent-Length: 4\r\n\r\nbody\n\n",
+        "info Response:\nHTTP/1.1 401 Unauthorized\r\nWww-Authenticate: Digest realm=",
+        "\r\nContent-Length: 2\r\n\r\nno\n\ninfo Request:\nPOST / ",
+        "\r\nAuthorization: Digest username=",
+        "\r\n\r\nbody\n\ninfo Response:\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok\n\n"};
+    struct online *o = start(x, ARRAY_LEN(x));
+    o->w.run.http_debug = HTTP_DEBUG_FULL;
+    const char *at = says(o, "http.post(H, 'body', {auth: 'digest'});");
+    for (size_t i = 0; i < ARRAY_LEN(want); i++) {
+        const char *found = strcasestr(at, want[i]);
+        if (!found)
+            fail_msg("no %s in %s", want[i], at);
+        at = found + strlen(want[i]);
+    }
+    stop(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_digest),
-        cmocka_unit_test(test_digest_not_asked_for),
-        cmocka_unit_test(test_ntlm),
-        cmocka_unit_test(test_ntlm_otherwise),
+        cmocka_unit_test(test_digest), cmocka_unit_test(test_digest_not_asked_for),
+        cmocka_unit_test(test_ntlm),   cmocka_unit_test(test_ntlm_otherwise),
+        cmocka_unit_test(test_debug),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
