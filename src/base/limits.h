@@ -18,6 +18,13 @@
 #define TAR_NAME_MAX    4096  /* PATH_MAX: no file of a script has a longer name */
 #define TAR_ENTRIES_MAX 20000 /* files of one archive; headers cost 512 bytes each */
 
+#define V1_COUNT_MAX         1000000000          /* values of one aggregate */
+#define V1_SAMPLE_BYTES_MAX  (256 * 1024)        /* one element; k6's have 400 bytes */
+#define V1_SAMPLE_DEPTH_MAX  8                   /* k6's elements are 4 deep */
+#define V1_BUCKETS_MAX       1000                /* of one series in one push: 50 minutes */
+#define V1_MERGE_BYTES_MAX   (128 * 1024 * 1024) /* metrics, tags and series of one push */
+#define V1_HIST_BYTES_MAX    (128 * 1024 * 1024) /* histograms of one push */
+
 /* rt */
 #define RT_COROUTINES_MAX   (1 << 20) /* a loop's stacks; 1 TB of address space */
 #define RT_STACKS_PER_CHUNK 64        /* stacks of one mapping, 64 MB of address space */
@@ -128,6 +135,9 @@
 #define STORE_LABEL_KEYS_MAX   100                 /* likewise */
 #define STORE_LABELS_MAX       30                  /* of one project, likewise */
 #define STORE_LABEL_PAIRS_MAX  500                 /* different labels of all projects, likewise */
+#define STORE_REQUESTS_MAX     100000              /* single requests kept of one run: the slowest */
+#define STORE_LOG_LINES_MAX    100000              /* kept of one run's log */
+#define STORE_LOG_BYTES_MAX    (64 * 1024 * 1024)  /* likewise */
 #define STORE_KEY_MAX          128                 /* idempotency key; k6 sends 16 */
 #define QUERY_TEXT_MAX         8192                /* a query or a selector */
 #define QUERY_POINTS_MAX       20000               /* points of one series: 16 h of 3 s buckets */
@@ -141,6 +151,7 @@
 #define SERVER_JSON_BODY_MAX    (8 * 1024 * 1024)   /* options of a test, thresholds */
 #define SERVER_PUSH_BODY_MAX    (16 * 1024 * 1024)  /* packed; 1,000 series of k6 take 0.2 MB */
 #define SERVER_PUSH_MAX         (64 * 1024 * 1024)  /* unpacked */
+#define SERVER_MERGED_MAX       (256 * 1024 * 1024) /* a push of v1 as a MetricSet */
 #define SERVER_ARCHIVE_MAX      (100 * 1000 * 1000) /* as the hosted cloud has it */
 #define SERVER_IGNORED_MAX      (64 * 1024 * 1024)  /* of a body whose answer is settled */
 #define SERVER_REQUEST_BYTES    (64 * 1024 * 1024)  /* what one request needs besides its bodies */
@@ -152,6 +163,9 @@
 #define SERVER_EVENTS_MAX       256                 /* live streams at once */
 #define SERVER_EVENT_BYTES      (256 * 1024)        /* unread events of one stream */
 #define SERVER_LINKS_MAX        64                  /* one-time links open at once */
+#define SERVER_LOG_LINE_MAX     10000               /* of a line; k6 cuts there too */
+#define SERVER_TAILS_MAX        256                 /* clients that follow a log at once */
+#define SERVER_TAIL_LINES       200                 /* of one message to such a client */
 #define SERVER_LOGINS_MAX       20                  /* failed sign-ins in SERVER_LOGIN_WINDOW_S */
 #define SERVER_LOGIN_WINDOW_S   60
 

@@ -129,6 +129,27 @@ int hdr_add(struct hdr *h, double value)
     return 0;
 }
 
+int hdr_add_many(struct hdr *h, double value, uint32_t n)
+{
+    if (isnan(value) || n == 0)
+        return 0;
+    int32_t index = hdr_index(value);
+    if (index < 0) {
+        if (value < 0)
+            h->extra_low += n;
+        else
+            h->extra_high += n;
+    } else {
+        uint32_t i = (uint32_t)index;
+        int rc = cover(h, i, i);
+        if (rc < 0)
+            return rc;
+        bump(&h->counters[i - h->first], n);
+    }
+    note(h, n, value * n, value, value);
+    return 0;
+}
+
 int hdr_merge(struct hdr *h, const struct hdr *from)
 {
     if (from->len > 0) {

@@ -64,6 +64,8 @@ void hdr_reset(struct hdr *h); /* empty; keeps its memory */
 
 /* 0 or -ENOMEM (then nothing has changed).  A NaN isn't counted. */
 NODISCARD int hdr_add(struct hdr *h, double value);
+/* The same `n` times. */
+NODISCARD int hdr_add_many(struct hdr *h, double value, uint32_t n);
 
 /* Everything of `from` into `h`.  0 or -ENOMEM (then nothing has changed). */
 NODISCARD int hdr_merge(struct hdr *h, const struct hdr *from);

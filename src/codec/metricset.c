@@ -8,6 +8,7 @@
 #include "codec/metricset.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -17,6 +18,9 @@
 #include "codec/varint.h"
 
 enum wire { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 };
+
+/* Of a series, our own. */
+enum { FIELD_REQUEST = 1000, FIELD_ESTIMATED = 1001 };
 
 /* ---- writing ---- */
 
@@ -205,6 +209,28 @@ void metricset_put_trend(struct metricset_writer *w, int64_t time_ns, const stru
     put_uint(out, 10, clamp_u32(h->extra_high));
     put_double(out, 11, HDR_RESOLUTION);
     close_message(out, value_at);
+}
+
+void metricset_put_request(struct metricset_writer *w, const struct metricset_request *r)
+{
+    DCHECK(w->samples_at == 0);
+    size_t at = open_message(w->out, FIELD_REQUEST);
+    put_time(w->out, r->time_ns);
+    put_double(w->out, 2, r->duration);
+    put_double(w->out, 3, r->blocked);
+    put_double(w->out, 4, r->connecting);
+    put_double(w->out, 5, r->tls_handshaking);
+    put_double(w->out, 6, r->sending);
+    put_double(w->out, 7, r->waiting);
+    put_double(w->out, 8, r->receiving);
+    put_uint(w->out, 9, r->failed);
+    close_message(w->out, at);
+}
+
+void metricset_mark_estimated(struct metricset_writer *w)
+{
+    DCHECK(w->samples_at == 0);
+    put_uint(w->out, FIELD_ESTIMATED, 1);
 }
 
 void metricset_end_series(struct metricset_writer *w)
@@ -533,6 +559,46 @@ static int read_label(struct str rest, struct metricset_label *ret)
     return 0;
 }
 
+static int read_request(struct reader *r, struct str rest)
+{
+    struct metricset_request q = {.time_ns = -1};
+    double *const figures[] = {&q.duration, &q.blocked, &q.connecting, &q.tls_handshaking,
+                               &q.sending,  &q.waiting, &q.receiving};
+    struct field f;
+    int rc;
+    while ((rc = next_field(&rest, &f)) > 0) {
+        if (is_bytes(&f, 1))
+            rc = read_time(f.bytes, &q.time_ns);
+        else if (f.wire == WIRE_FIXED64 && f.number >= 2 && f.number < 2 + ARRAY_LEN(figures))
+            *figures[f.number - 2] = as_double(&f);
+        else if (is_uint(&f, 9))
+            q.failed = f.bits != 0;
+        if (rc < 0)
+            return rc;
+    }
+    if (rc < 0)
+        return rc;
+    if (q.time_ns < 0)
+        return corrupt("request without a time");
+    for (size_t i = 0; i < ARRAY_LEN(figures); i++)
+        if (!isfinite(*figures[i]))
+            return corrupt("a time of a request is not a number");
+    return r->visitor->request(r->visitor->arg, &q);
+}
+
+/* What only Spate's clients send. */
+static int read_own(struct reader *r, const struct field *f, enum metricset_type type)
+{
+    const struct metricset_visitor *v = r->visitor;
+    if (type != METRICSET_TREND)
+        return 0;
+    if (is_bytes(f, FIELD_REQUEST) && v->request)
+        return read_request(r, f->bytes);
+    if (is_uint(f, FIELD_ESTIMATED) && f->bits != 0 && v->estimated)
+        return v->estimated(v->arg);
+    return 0;
+}
+
 static int read_series(struct reader *r, struct str whole, enum metricset_type type)
 {
     struct field f;
@@ -556,6 +622,10 @@ static int read_series(struct reader *r, struct str whole, enum metricset_type t
     if (rc < 0)
         return rc;
     while ((rc = next_field(&whole, &f)) > 0) {
+        if (f.number >= FIELD_REQUEST)
+            rc = read_own(r, &f, type);
+        if (rc < 0)
+            return rc;
         if (f.wire != WIRE_BYTES || f.number < 2 || f.number > 5)
             continue;
         if (f.number != (uint32_t)type + 1)

@@ -12,6 +12,9 @@
  *     metricset_end_metric(&w);
  *     rc = buf_finish(&out);
  *
+ * Two fields of a series are Spate's own; other servers skip them: 1000, single requests worth
+ * keeping by themselves, and 1001, "percentiles are estimated".
+ *
  * Reading calls a visitor for every metric, its series, their values, in the order of the message
  * whatever the order of the fields in it.  No allocation but for two scratch arrays; every count
  * has a maximum in base/limits.h.
@@ -24,6 +27,7 @@
 #include "base/str.h"
 #include "codec/hdr.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,6 +47,13 @@ struct metricset_label {
 struct metricset_gauge {
     double last, min, max, avg; /* of the bucket */
     uint32_t count;             /* values in the bucket */
+};
+
+/* One HTTP request of a series of http_req_duration.  Times in milliseconds. */
+struct metricset_request {
+    int64_t time_ns; /* its end, since the epoch */
+    double duration, blocked, connecting, tls_handshaking, sending, waiting, receiving;
+    bool failed;
 };
 
 /* ---- writing ---- */
@@ -69,6 +80,9 @@ void metricset_put_gauge(struct metricset_writer *w, int64_t time_ns, struct met
 void metricset_put_rate(struct metricset_writer *w, int64_t time_ns, uint32_t nonzero,
                         uint32_t total);
 void metricset_put_trend(struct metricset_writer *w, int64_t time_ns, const struct hdr *h);
+/* Both between metricset_begin_series() and its first value. */
+void metricset_put_request(struct metricset_writer *w, const struct metricset_request *r);
+void metricset_mark_estimated(struct metricset_writer *w);
 void metricset_end_series(struct metricset_writer *w);
 void metricset_end_metric(struct metricset_writer *w);
 
@@ -96,6 +110,9 @@ struct metricset_visitor {
     int (*series)(void *arg, const struct metricset_label *labels, size_t labels_len);
     int (*value)(void *arg, const struct metricset_value *value);
     void *arg;
+    /* Of the series told last, which is a trend's; NULL: of no interest. */
+    int (*request)(void *arg, const struct metricset_request *request);
+    int (*estimated)(void *arg);
 };
 
 /* 0, -ENOMEM, E_CORRUPT or E_LIMIT with a message, or what a callback said.  Callbacks may have

@@ -1,6 +1,9 @@
+#include "server/logs.h"
 #include "server/server_int.h"
 #include "server/session.h"
 #include "server/v1.h"
+#include "server/v1_cloud.h"
+#include "server/v1_metrics.h"
 #include "server/v5.h"
 #include "server/v6.h"
 
@@ -15,15 +18,21 @@ enum {
 const struct route routes[] = {
     {METHOD_POST, "/v1/tests", v1_create_test, ACCESS_TOKEN, FORM_V1, BODY_JSON_OR_FORM, ARCHIVE},
     {METHOD_POST, "/v1/tests/{}", v1_finish_test, ACCESS_TOKEN, FORM_V1, BODY_JSON, JSON},
-    {METHOD_POST, "/v1/tests/{}/stop", v1_not_here, ACCESS_TOKEN, FORM_V1, BODY_NONE, JSON},
-    {METHOD_POST, "/v1/metrics/{}", v1_old_metrics, ACCESS_TOKEN, FORM_V1, BODY_NONE, PUSH},
+    {METHOD_POST, "/v1/tests/{}/stop", v1_stop_test, ACCESS_TOKEN, FORM_V1, BODY_NONE, SMALL},
+    {METHOD_POST, "/v1/metrics/{}", v1_push, ACCESS_RUN, FORM_V1, BODY_JSON, PUSH},
     {METHOD_POST, "/v2/metrics/{}", v2_push, ACCESS_RUN, FORM_V1, BODY_PROTOBUF, PUSH},
     {METHOD_POST, "/v1/validate-token", v1_validate_token, ACCESS_ANYONE, FORM_V1, BODY_JSON,
      SMALL},
-    {METHOD_POST, "/v1/login", v1_login, ACCESS_ANYONE, FORM_V1, BODY_NONE, SMALL},
-    {METHOD_POST, "/v1/validate-options", v1_not_here, ACCESS_TOKEN, FORM_V1, BODY_NONE, JSON},
-    {METHOD_POST, "/v1/archive-upload", v1_not_here, ACCESS_TOKEN, FORM_V1, BODY_NONE, ARCHIVE},
-    {METHOD_GET, "/v1/test-progress/{}", v1_not_here, ACCESS_TOKEN, FORM_V1, BODY_NONE, SMALL},
+    {METHOD_POST, "/v1/login", v1_login, ACCESS_ANYONE, FORM_V1, BODY_JSON, SMALL},
+    {METHOD_POST, "/v1/validate-options", v1_validate_options, ACCESS_TOKEN, FORM_V1, BODY_JSON,
+     JSON},
+    {METHOD_POST, "/v1/archive-upload", v1_upload_archive, ACCESS_TOKEN, FORM_V1, BODY_FORM,
+     ARCHIVE},
+    {METHOD_GET, "/v1/test-progress/{}", v1_test_progress, ACCESS_TOKEN, FORM_V1, BODY_NONE, SMALL},
+
+    {METHOD_POST, "/provisioning/v1/test_runs/{}/logs", logs_push, ACCESS_RUN, FORM_V6, BODY_JSON,
+     JSON},
+    {METHOD_GET, "/api/v1/tail", logs_tail, ACCESS_TOKEN, FORM_V6, BODY_NONE, SMALL},
 
     {METHOD_POST, "/session", session_open, ACCESS_ANYONE, FORM_V6, BODY_JSON, SMALL},
     {METHOD_GET, "/session", session_show, ACCESS_TOKEN, FORM_V6, BODY_NONE, SMALL},
@@ -49,6 +58,9 @@ const struct route routes[] = {
 
     {METHOD_GET, "/cloud/v5/test_runs/events", v5_all_events, ACCESS_TOKEN, FORM_V6, BODY_NONE,
      SMALL},
+    {METHOD_GET, "/cloud/v5/test_runs/{}/logs", logs_list, ACCESS_TOKEN, FORM_V6, BODY_NONE, SMALL},
+    {METHOD_GET, "/cloud/v5/test_runs/{}/outliers", v1_list_outliers, ACCESS_TOKEN, FORM_V6,
+     BODY_NONE, SMALL},
     {METHOD_GET, "/cloud/v5/test_runs/{}/events", v5_run_events, ACCESS_TOKEN, FORM_V6, BODY_NONE,
      SMALL},
     {METHOD_GET, "/cloud/v5/test_runs/{}/thresholds", v5_thresholds, ACCESS_TOKEN, FORM_V6,

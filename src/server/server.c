@@ -16,6 +16,7 @@
 #include "server/http.h"
 #include "server/schema.h"
 #include "server/server_int.h"
+#include "server/tail.h"
 
 enum { THREADS = 8, LISTEN_BACKLOG = 256, TICK_MS = 100, STOP_S = 3 };
 
@@ -235,14 +236,16 @@ static void log_library(void *arg, const char *fmt, va_list ap)
 static int start_daemon(struct server *s)
 {
     s->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-        http_handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL, MHD_OPTION_LISTEN_SOCKET,
-        s->listen_fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)SERVER_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-        (unsigned)SERVER_PER_IP_MAX, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)SERVER_CONNECTION_BYTES,
-        MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, s, MHD_OPTION_URI_LOG_CALLBACK,
-        http_begin, s, MHD_OPTION_NOTIFY_COMPLETED, http_end, s, MHD_OPTION_END);
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME |
+            MHD_ALLOW_UPGRADE,
+        0, NULL, NULL, http_handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
+        MHD_OPTION_LISTEN_SOCKET, s->listen_fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)SERVER_CONNECTIONS_MAX,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)SERVER_PER_IP_MAX,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)SERVER_IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)SERVER_CONNECTION_BYTES, MHD_OPTION_NOTIFY_CONNECTION, http_on_connection, s,
+        MHD_OPTION_URI_LOG_CALLBACK, http_begin, s, MHD_OPTION_NOTIFY_COMPLETED, http_end, s,
+        MHD_OPTION_END);
     if (!s->daemon)
         return err_set(-EIO, "the HTTP service doesn't start");
     s->listen_fd = -1; /* the library's now */
@@ -265,6 +268,8 @@ static int start_all(struct server *s, const struct server_config *config)
         rc = prepare_token(s, config->token_file);
     if (rc == 0)
         rc = life_init(s);
+    if (rc == 0)
+        rc = tails_new(s, &s->tails);
     if (rc == 0)
         rc = start_daemon(s);
     if (rc == 0)
@@ -305,11 +310,14 @@ void server_stop(struct server *s)
     if (s->daemon) {
         s->listen_fd = MHD_quiesce_daemon(s->daemon);
         events_close(&s->events);
+        tails_close(s->tails);
         http_drain(s, STOP_S * NS_PER_S);
         MHD_stop_daemon(s->daemon);
     }
     if (s->listen_fd >= 0)
         close(s->listen_fd);
+    tails_close(s->tails);
+    tails_free(s->tails);
     server_events_fini(&s->events);
     life_fini(s);
     auth_fini(&s->auth);

@@ -19,6 +19,7 @@
 #include "store/store.h"
 
 struct http_connection;
+struct tails;
 struct schema;
 
 struct server {
@@ -26,6 +27,7 @@ struct server {
     struct auth auth;
     struct events events;
     struct life life;
+    struct tails *tails;   /* who follows a log */
     struct schema *schema; /* of the cloud API v6 */
     struct MHD_Daemon *daemon;
     int listen_fd;

@@ -20,7 +20,7 @@ static void doc_free(yyjson_doc **doc)
     yyjson_doc_free(*doc);
 }
 
-static int parse_json(struct str text, yyjson_doc **ret)
+int v1_parse_json(struct str text, yyjson_doc **ret)
 {
     yyjson_read_err e;
     yyjson_doc *doc = NULL;
@@ -103,7 +103,7 @@ static struct str write_value(struct arena *a, yyjson_val *v)
 static int read_metadata(struct request *r, struct str text, struct store_new_run *n)
 {
     CLEANUP(doc_free) yyjson_doc *doc = NULL;
-    int rc = parse_json(text, &doc);
+    int rc = v1_parse_json(text, &doc);
     if (rc < 0)
         return err_set(E_CORRUPT, "metadata.json of the archive is not a JSON object");
     yyjson_val *options = yyjson_obj_get(yyjson_doc_get_root(doc), "options");
@@ -133,7 +133,7 @@ static int read_archive(struct request *r, struct store_new_run *n)
 static int create_from_json(struct request *r, struct store_new_run *n)
 {
     CLEANUP(doc_free) yyjson_doc *doc = NULL;
-    int rc = parse_json(buf_view(&r->body), &doc);
+    int rc = v1_parse_json(buf_view(&r->body), &doc);
     if (rc < 0)
         return rc;
     yyjson_val *root = yyjson_doc_get_root(doc);
@@ -244,7 +244,17 @@ static int check_new(const struct store_new_run *n)
     return 0;
 }
 
-int v1_create_test(struct request *r)
+/* A lost answer may be asked for again when the run has ended already. */
+static int add_open(struct request *r, int64_t id)
+{
+    struct store_run run;
+    int rc = store_get_run(r->server->store, id, &r->arena, &run);
+    if (rc < 0 || store_run_ended(run.code))
+        return rc;
+    return life_add(r->server, id);
+}
+
+int v1_create_run(struct request *r, bool needs_archive, int64_t *ret_id)
 {
     CLEANUP(form_fini) struct form form = {.arena = &r->arena};
     struct store_new_run n = {
@@ -260,13 +270,20 @@ int v1_create_test(struct request *r)
     int rc = json ? create_from_json(r, &n) : create_from_form(r, &form, &n);
     if (rc == 0)
         rc = check_new(&n);
+    if (rc == 0 && needs_archive && !form.has_file)
+        rc = err_set(E_CONFIG, "file: the archive of the test is needed");
     int64_t id = 0;
     if (rc == 0)
         rc = store_create_run(r->server->store, &n, &id);
     if (rc == 0)
-        rc = life_add(r->server, id);
-    if (rc < 0)
-        return rc;
+        rc = add_open(r, id);
+    if (rc == 0)
+        *ret_id = id;
+    return rc;
+}
+
+int v1_reply_created(struct request *r, int64_t id)
+{
     struct str base = request_base_url(r);
     struct buf *out = &r->reply.body;
     buf_printf(out, "{\"reference_id\":\"%lld\",\"config\":{\"webAppURL\":", (long long)id);
@@ -276,6 +293,13 @@ int v1_create_test(struct request *r)
                  str_of(arena_printf(&r->arena, "%.*s/runs/%lld", STR_ARG(base), (long long)id)));
     buf_z(out, "}}");
     return reply_json(r, 200);
+}
+
+int v1_create_test(struct request *r)
+{
+    int64_t id = 0;
+    int rc = v1_create_run(r, false, &id);
+    return rc < 0 ? rc : v1_reply_created(r, id);
 }
 
 /* ---- finishing it ---- */
@@ -322,7 +346,7 @@ static enum store_run_result result_of(int code, bool failed)
 static int read_finish(struct request *r, struct store_finish *f)
 {
     CLEANUP(doc_free) yyjson_doc *doc = NULL;
-    int rc = parse_json(buf_view(&r->body), &doc);
+    int rc = v1_parse_json(buf_view(&r->body), &doc);
     if (rc < 0)
         return rc;
     yyjson_val *root = yyjson_doc_get_root(doc);
@@ -373,35 +397,39 @@ int v1_finish_test(struct request *r)
 
 /* ---- measurements ---- */
 
+int v1_check_push(struct request *r, struct str key, int64_t *ret_id)
+{
+    int rc = request_id(r, 0, ret_id);
+    if (rc == 0)
+        rc = life_check_open(r->server, *ret_id);
+    if (rc == 0)
+        return 1;
+    if (rc != E_REFUSED || key.len == 0)
+        return rc;
+    struct err refused = *err_get();
+    bool applied = false;
+    rc = store_has_push(r->server->store, *ret_id, key, &applied);
+    if (rc == 0 && applied)
+        return reply_empty(r, 200);
+    if (rc == 0)
+        *err_get() = refused;
+    return rc < 0 ? rc : E_REFUSED;
+}
+
 int v2_push(struct request *r)
 {
     int64_t id = 0;
     struct str key = request_header(r, "K6-Idempotency-Key");
-    struct store *store = r->server->store;
-    int rc = request_id(r, 0, &id);
-    if (rc < 0)
+    int rc = v1_check_push(r, key, &id);
+    if (rc <= 0)
         return rc;
-    rc = life_check_open(r->server, id);
-    if (rc == E_REFUSED) {
-        struct err refused = *err_get();
-        bool applied = false;
-        rc = key.len > 0 ? store_has_push(store, id, key, &applied) : 0;
-        if (rc == 0 && !applied) {
-            *err_get() = refused;
-            return E_REFUSED;
-        }
-        return rc < 0 ? rc : reply_empty(r, 200);
-    }
-    if (rc < 0)
-        return rc;
-
     CLEANUP(buf_fini) struct buf message;
     buf_init(&message, SERVER_PUSH_MAX + 1);
     rc = snappy_unpack(r->body.data, r->body.len, SERVER_PUSH_MAX, &message);
     if (rc < 0)
         return rc;
     struct store_push push;
-    rc = store_push(store, id, key, buf_view(&message), clock_wall_ns(), &push);
+    rc = store_push(r->server->store, id, key, buf_view(&message), clock_wall_ns(), &push);
     if (rc == 0)
         rc = life_pushed(r->server, id, &push);
     return rc < 0 ? rc : reply_empty(r, 200);
@@ -416,7 +444,7 @@ int v1_validate_token(struct request *r)
         return reply_error(r, 429, 6, "too_many_requests",
                            "too many failed sign-ins, wait a minute");
     CLEANUP(doc_free) yyjson_doc *doc = NULL;
-    int rc = parse_json(buf_view(&r->body), &doc);
+    int rc = v1_parse_json(buf_view(&r->body), &doc);
     if (rc < 0)
         return rc;
     struct str token = json_text(yyjson_obj_get(yyjson_doc_get_root(doc), "token"));
@@ -430,24 +458,4 @@ int v1_validate_token(struct request *r)
     json_str(out, "message", valid ? STR("") : STR("the token is not valid here"));
     buf_byte(out, '}');
     return reply_json(r, 200);
-}
-
-int v1_not_here(struct request *r)
-{
-    return err_set(E_UNSUPPORTED, "%.*s is not supported by this server yet", STR_ARG(r->path));
-}
-
-int v1_old_metrics(struct request *r)
-{
-    (void)r;
-    return err_set(E_UNSUPPORTED,
-                   "measurements in the JSON form of k6 before v0.46 (/v1/metrics) are "
-                   "not taken yet: stream with K6_CLOUD_API_VERSION=2 or a newer k6");
-}
-
-int v1_login(struct request *r)
-{
-    (void)r;
-    return err_set(E_UNSUPPORTED, "signing in with e-mail and password is not supported: use the "
-                                  "token that the server printed at its first start");
 }

@@ -6,12 +6,23 @@
 
 #include "server/server_int.h"
 
+struct yyjson_doc;
+
 int v1_create_test(struct request *r);
 int v1_finish_test(struct request *r);
 int v2_push(struct request *r);
 int v1_validate_token(struct request *r);
-int v1_login(struct request *r);
-int v1_old_metrics(struct request *r);
-int v1_not_here(struct request *r); /* routes of k6's that are to come */
+
+/* What the handlers of other files share. */
+
+/* A JSON object; E_CORRUPT.  *ret is the caller's to free. */
+NODISCARD int v1_parse_json(struct str text, struct yyjson_doc **ret);
+/* Creates the run that the body, JSON or a form, describes. */
+NODISCARD int v1_create_run(struct request *r, bool needs_archive, int64_t *ret_id);
+/* reference_id and config; 0. */
+int v1_reply_created(struct request *r, int64_t id);
+/* Whether the run of the path takes a push: 1; 0: the push was applied before and has been
+ * answered; E_NOT_FOUND, E_REFUSED. */
+NODISCARD int v1_check_push(struct request *r, struct str key, int64_t *ret_id);
 
 #endif

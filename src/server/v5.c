@@ -70,6 +70,8 @@ int v5_metrics(struct request *r)
         json_str(out, "type", str_of(type_names[list[i].type]));
         json_str(out, "origin", is_builtin(list[i].name) ? STR("builtin") : STR("script"));
         run_json_int(out, "test_run_id", run.id);
+        if (list[i].estimated)
+            run_json_bool(out, "estimated", true);
         buf_byte(out, '}');
     }
     buf_z(out, "]}");
@@ -315,7 +317,7 @@ static void put_result(struct buf *out, const struct query_result *result, bool 
         }
         buf_z(out, range ? "]}" : "}");
     }
-    buf_z(out, "]}}");
+    buf_z(out, result->estimated ? "],\"estimated\":true}}" : "]}}");
 }
 
 int v5_query(struct request *r)

@@ -32,6 +32,8 @@ struct push {
     size_t rollups_len;     /* those before rollups_made have histograms to reuse */
     size_t rollups_cap;
     size_t rollups_made;
+    sqlite3_stmt *put_request;
+    int64_t requests; /* in the file; -1: not counted yet */
     struct store_push result;
 };
 
@@ -290,6 +292,54 @@ static int on_value(void *arg, const struct metricset_value *sent)
     return 0;
 }
 
+/* ---- what Spate's own fields hold ---- */
+
+static int on_estimated(void *arg)
+{
+    struct push *p = arg;
+    return db_run(p->file->w, "INSERT OR IGNORE INTO estimated VALUES (?)", "i", p->series_id);
+}
+
+/* Drops the shortest one when it is shorter than the one to come; 0: there is no room. */
+static int make_room(struct push *p, double duration)
+{
+    int rc = db_run(p->file->w,
+                    "DELETE FROM requests WHERE id=(SELECT id FROM requests ORDER BY duration"
+                    " LIMIT 1) AND duration<?",
+                    "d", duration);
+    return rc < 0 ? rc : sqlite3_changes(p->file->w);
+}
+
+static int on_request(void *arg, const struct metricset_request *r)
+{
+    struct push *p = arg;
+    struct run_file *f = p->file;
+    int rc = 0;
+    if (p->requests < 0)
+        rc = db_number(f->w, &p->requests, 0, "SELECT count(*) FROM requests", "");
+    if (rc == 0 && !p->put_request)
+        rc = db_prepare(f->w, &p->put_request,
+                        "INSERT INTO requests (t_ns, series, duration, blocked, connecting,"
+                        " tls_handshaking, sending, waiting, receiving, failed)"
+                        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    if (rc < 0)
+        return rc;
+    if (p->requests >= STORE_REQUESTS_MAX) {
+        rc = make_room(p, r->duration);
+        if (rc <= 0)
+            return rc;
+        p->requests--;
+    }
+    rc = db_bind(p->put_request, "iidddddddi", r->time_ns, p->series_id, r->duration, r->blocked,
+                 r->connecting, r->tls_handshaking, r->sending, r->waiting, r->receiving,
+                 (int64_t)r->failed);
+    if (rc == 0)
+        rc = db_step(p->put_request);
+    sqlite3_reset(p->put_request);
+    p->requests++;
+    return rc;
+}
+
 static int flush_rollups(struct push *p)
 {
     struct run_file *f = p->file;
@@ -311,6 +361,7 @@ static void push_fini(struct push *p)
     for (size_t i = 0; i < p->rollups_made; i++)
         value_fini(&p->rollups[i].value);
     mem_free(p->rollups);
+    db_done(p->put_request);
     value_fini(&p->value);
     buf_fini(&p->raw);
     buf_fini(&p->json);
@@ -320,12 +371,13 @@ static void push_fini(struct push *p)
 static int apply(struct run_file *f, struct str key, struct str message, int64_t now_ns,
                  struct store_push *ret)
 {
-    CLEANUP(push_fini) struct push p = {.file = f};
+    CLEANUP(push_fini) struct push p = {.file = f, .requests = -1};
     value_init(&p.value, METRICSET_COUNTER);
     buf_init(&p.raw, STORE_LABELS_BYTES_MAX);
     buf_init(&p.json, 2 * STORE_LABELS_BYTES_MAX);
     buf_init(&p.blob, STORE_VALUE_MAX);
-    struct metricset_visitor visitor = {on_head, on_metric, on_series, on_value, &p};
+    struct metricset_visitor visitor = {on_head, on_metric,  on_series,   on_value,
+                                        &p,      on_request, on_estimated};
     int rc = metricset_read(message.ptr, message.len, &visitor);
     if (rc == 0)
         rc = flush_rollups(&p);

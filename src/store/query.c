@@ -8,54 +8,24 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <yyjson.h>
 
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "store/query_parse.h"
+#include "store/reading.h"
 #include "store/run_file.h"
 #include "store/selector.h"
 #include "store/value.h"
-
-/* ---- the file, for reading ---- */
-
-struct reading {
-    struct store *store;
-    struct run_file *file; /* NULL: there is none */
-};
-
-/* One transaction for all that a question reads.  Without measurements file stays NULL. */
-static int open_reading(struct store *s, int64_t run_id, struct reading *ret)
-{
-    *ret = (struct reading){.store = s};
-    struct run_file *f = NULL;
-    int rc = run_file_take(s, run_id, false, &f);
-    if (rc < 0)
-        return rc == E_NOT_FOUND ? 0 : rc;
-    pthread_mutex_lock(&f->read_lock);
-    ret->file = f;
-    return db_exec(f->r, "BEGIN");
-}
-
-static void close_reading(struct reading *r)
-{
-    if (!r->file)
-        return;
-    (void)sqlite3_exec(r->file->r, "ROLLBACK", NULL, NULL, NULL);
-    pthread_mutex_unlock(&r->file->read_lock);
-    run_file_give(r->store, r->file);
-    r->file = NULL;
-}
 
 /* ---- metrics and series ---- */
 
 int query_metrics(struct store *s, int64_t run_id, struct arena *a, struct query_metric **ret,
                   size_t *ret_len)
 {
-    CLEANUP(close_reading) struct reading reading;
-    int rc = open_reading(s, run_id, &reading);
+    CLEANUP(reading_close) struct reading reading;
+    int rc = reading_open(s, run_id, &reading);
     *ret = NULL;
     *ret_len = 0;
     if (rc < 0 || !reading.file)
@@ -67,46 +37,22 @@ int query_metrics(struct store *s, int64_t run_id, struct arena *a, struct query
     if (rc < 0 || !list)
         return rc < 0 ? rc : -ENOMEM;
     CLEANUP(db_donep) sqlite3_stmt *q = NULL;
-    rc = db_query(db, &q, "SELECT id, name, type FROM metrics ORDER BY id", "");
+    rc = db_query(db, &q,
+                  "SELECT id, name, type, id IN (SELECT metric_id FROM series JOIN estimated"
+                  " ON series.id=estimated.series) FROM metrics ORDER BY id",
+                  "");
     size_t len = 0;
     while (rc == 0 && len < (size_t)count && (rc = db_step(q)) > 0) {
         list[len].id = sqlite3_column_int64(q, 0);
         list[len].name = db_text_dup(q, 1, a);
         list[len].type = (enum metricset_type)sqlite3_column_int(q, 2);
+        list[len].estimated = sqlite3_column_int(q, 3) != 0;
         len++;
         rc = 0;
     }
     *ret = list;
     *ret_len = len;
     return rc < 0 ? rc : 0;
-}
-
-/* The labels of a row of `series`, into the arena. */
-static int read_labels(struct arena *a, struct str json, struct metricset_label **ret,
-                       size_t *ret_len)
-{
-    yyjson_doc *doc = yyjson_read(json.ptr, json.len, YYJSON_READ_NOFLAG);
-    yyjson_val *root = yyjson_doc_get_root(doc);
-    size_t count = yyjson_obj_size(root);
-    struct metricset_label *labels = doc ? arena_calloc(a, count + 1, sizeof *labels) : NULL;
-    int rc = labels ? 0 : doc ? -ENOMEM : err_set(E_CORRUPT, "stored labels are not JSON");
-    size_t i, n;
-    yyjson_val *key, *value;
-    if (rc == 0) {
-        yyjson_obj_foreach(root, i, n, key, value)
-        {
-            struct str name = str_new(yyjson_get_str(key), yyjson_get_len(key));
-            struct str text = str_new(yyjson_get_str(value), yyjson_get_len(value));
-            labels[i].name = str_new(arena_dup(a, name), name.len);
-            labels[i].value = str_new(arena_dup(a, text), text.len);
-            if (!labels[i].name.ptr || !labels[i].value.ptr)
-                rc = -ENOMEM;
-        }
-    }
-    yyjson_doc_free(doc);
-    *ret = labels;
-    *ret_len = count;
-    return rc;
 }
 
 static int match_any(const struct selector *selectors, size_t len, const struct query_key *key)
@@ -134,7 +80,7 @@ static int collect_keys(sqlite3 *db, const struct selector *selectors, size_t se
     while (rc == 0 && len < (size_t)count && (rc = db_step(q)) > 0) {
         struct query_key *key = &list[len];
         key->metric = db_text_dup(q, 0, a);
-        rc = read_labels(a, db_text(q, 1), &key->labels, &key->labels_len);
+        rc = reading_labels(a, db_text(q, 1), &key->labels, &key->labels_len);
         if (rc == 0)
             rc = match_any(selectors, selectors_len, key);
         if (rc > 0)
@@ -155,11 +101,11 @@ int query_keys(struct store *s, int64_t run_id, const struct str *texts, size_t 
     int rc = 0;
     for (size_t i = 0; i < texts_len && rc == 0; i++)
         rc = selector_parse(a, texts[i], &selectors[i]);
-    CLEANUP(close_reading) struct reading reading = {0};
+    CLEANUP(reading_close) struct reading reading = {0};
     *ret = NULL;
     *ret_len = 0;
     if (rc == 0)
-        rc = open_reading(s, run_id, &reading);
+        rc = reading_open(s, run_id, &reading);
     if (rc == 0 && reading.file)
         rc = collect_keys(reading.file->r, selectors, texts_len, a, ret, ret_len);
     for (size_t i = 0; i < texts_len; i++)
@@ -228,7 +174,7 @@ static void eval_fini(struct eval *e)
     map_fini(&e->by_key);
     mem_free(e->of_series);
     selector_fini(&e->selector);
-    close_reading(&e->reading);
+    reading_close(&e->reading);
 }
 
 /* Methods that need everything since the run began. */
@@ -491,7 +437,7 @@ static int place_series(struct eval *e, int64_t id, struct str json, struct aren
 {
     struct metricset_label *labels = NULL;
     size_t len = 0;
-    int rc = read_labels(scratch, json, &labels, &len);
+    int rc = reading_labels(scratch, json, &labels, &len);
     if (rc == 0)
         rc = selector_match(&e->selector, e->metric.name, labels, len);
     if (rc <= 0)
@@ -817,6 +763,24 @@ static int give_groups(struct eval *e, struct query_result *r)
     return rc;
 }
 
+/* Whether the answer is made of values whose places between minimum and maximum are guessed. */
+static int find_estimated(struct eval *e, bool *ret)
+{
+    if (e->method != TREND_QUANTILE && e->method != TREND_STDDEV)
+        return 0;
+    CLEANUP(db_donep) sqlite3_stmt *q = NULL;
+    int rc = db_query(e->reading.file->r, &q,
+                      "SELECT series.id FROM estimated JOIN series ON series.id=estimated.series"
+                      " WHERE metric_id=?",
+                      "i", e->metric.id);
+    while (rc == 0 && !*ret && (rc = db_step(q)) > 0) {
+        int64_t id = sqlite3_column_int64(q, 0);
+        *ret = !e->of_series || (id <= e->series_max && e->of_series[id] >= 0);
+        rc = 0;
+    }
+    return rc;
+}
+
 static int evaluate(struct eval *e, const struct query *q, struct query_result *ret)
 {
     int rc = query_parse(q->query, &e->tree);
@@ -832,6 +796,8 @@ static int evaluate(struct eval *e, const struct query *q, struct query_result *
         rc = read_rows(e);
     if (rc == 0)
         rc = finish_steps(e);
+    if (rc == 0)
+        rc = find_estimated(e, &ret->estimated);
     return rc < 0 ? rc : give_groups(e, ret);
 }
 
@@ -844,7 +810,7 @@ int query_run(struct store *s, int64_t run_id, const struct query *q, struct que
         return -ENOMEM;
     e->arena = &ret->arena;
     map_init(&e->by_key, QUERY_SERIES_MAX);
-    int rc = open_reading(s, run_id, &e->reading);
+    int rc = reading_open(s, run_id, &e->reading);
     if (rc == 0)
         rc = evaluate(e, q, ret);
     eval_fini(e);

@@ -18,6 +18,7 @@ struct query_metric {
     int64_t id;
     struct str name;
     enum metricset_type type;
+    bool estimated; /* a trend some of whose percentiles are */
 };
 
 /* In the order of their first appearance; none before the first push. */
@@ -54,6 +55,7 @@ struct query_result {
     struct query_series *series;
     size_t len;
     size_t cap;
+    bool estimated; /* percentiles or deviations of values known by their average alone */
 };
 
 struct query {

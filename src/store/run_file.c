@@ -8,7 +8,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-enum { RUN_SCHEMA_VERSION = 1 };
+enum { RUN_SCHEMA_VERSION = 2 };
 
 static const char schema[] =
     "BEGIN IMMEDIATE;"
@@ -23,6 +23,21 @@ static const char schema[] =
     "  PRIMARY KEY (metric_id, t)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE pushes (key TEXT PRIMARY KEY, at_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "PRAGMA user_version=1;"
+    "COMMIT;";
+
+/* What version 2 has besides. */
+static const char schema2[] =
+    "BEGIN IMMEDIATE;"
+    "CREATE TABLE estimated (series INTEGER PRIMARY KEY) STRICT;"
+    "CREATE TABLE requests (id INTEGER PRIMARY KEY, t_ns INTEGER NOT NULL, series INTEGER NOT NULL,"
+    "  duration REAL NOT NULL, blocked REAL NOT NULL, connecting REAL NOT NULL,"
+    "  tls_handshaking REAL NOT NULL, sending REAL NOT NULL, waiting REAL NOT NULL,"
+    "  receiving REAL NOT NULL, failed INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX requests_by_duration ON requests (duration);"
+    "CREATE TABLE logs (id INTEGER PRIMARY KEY, t_ns INTEGER NOT NULL, level TEXT NOT NULL,"
+    "  line TEXT NOT NULL, labels TEXT NOT NULL) STRICT;"
+    "CREATE INDEX logs_by_time ON logs (t_ns, id);"
+    "PRAGMA user_version=2;"
     "COMMIT;";
 
 static int load_metrics(struct run_file *f)
@@ -71,6 +86,8 @@ static int open_file(struct run_file *f, const char *path)
         rc = err_set(E_CONFIG, "%s was written by a newer version of Spate", path);
     if (rc == 0 && version == 0)
         rc = db_exec(f->w, schema);
+    if (rc == 0 && version < 2)
+        rc = db_exec(f->w, schema2);
     if (rc == 0)
         rc = prepare_all(f);
     if (rc == 0)

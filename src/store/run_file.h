@@ -5,7 +5,9 @@
  * metrics and series are dictionaries; samples holds a row for a bucket of a series, rollups a row
  * for a bucket of a metric with all its series merged.  A value is a REAL for counters, else a blob
  * (value.h).  pushes holds the idempotency keys that have been applied, in the transaction of
- * their data.  Times are Unix seconds, the start of the bucket.
+ * their data.  estimated names the series whose percentiles are, requests are single HTTP requests
+ * of series of http_req_duration, logs the lines of the script.  Times are Unix seconds, the start
+ * of the bucket, or nanoseconds (t_ns).
  */
 #ifndef STORE_RUN_FILE_H
 #define STORE_RUN_FILE_H

@@ -1,6 +1,8 @@
 #include "base/err.h"
 #include "codec/metricset.h"
 
+#include <math.h>
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int on_head(void *arg, struct str id, uint32_t period_s)
@@ -39,9 +41,23 @@ static int on_value(void *arg, const struct metricset_value *v)
     return rc;
 }
 
+static int on_request(void *arg, const struct metricset_request *request)
+{
+    (void)arg;
+    CHECK(request->time_ns >= 0 && isfinite(request->duration));
+    return 0;
+}
+
+static int on_estimated(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct metricset_visitor visitor = {on_head, on_metric, on_series, on_value, NULL};
+    struct metricset_visitor visitor = {on_head, on_metric,  on_series,   on_value,
+                                        NULL,    on_request, on_estimated};
     int rc = metricset_read(data, size, &visitor);
     CHECK(rc <= 0);
     return 0;

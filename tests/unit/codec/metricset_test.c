@@ -101,7 +101,7 @@ static int on_value(void *arg, const struct metricset_value *v)
 
 static int read_with(struct echo *e, const void *data, size_t len)
 {
-    struct metricset_visitor visitor = {on_head, on_metric, on_series, on_value, e};
+    struct metricset_visitor visitor = {on_head, on_metric, on_series, on_value, e, NULL, NULL};
     int rc = metricset_read(data, len, &visitor);
     close_open(e, true);
     return rc;

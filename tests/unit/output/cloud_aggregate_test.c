@@ -114,7 +114,8 @@ static int read_set(void *arg, struct str set, uint32_t series)
 {
     struct seen *seen = arg;
     uint32_t before = seen->series;
-    struct metricset_visitor visitor = {see_head, see_metric, see_series, see_value, seen};
+    struct metricset_visitor visitor = {see_head, see_metric, see_series, see_value,
+                                        seen,     NULL,       NULL};
     assert_int_equal(metricset_read(set.ptr, set.len, &visitor), 0);
     assert_int_equal(seen->series - before, series);
     seen->series_max = MAX(seen->series_max, series);

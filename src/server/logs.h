@@ -1,0 +1,14 @@
+/*
+ * logs - lines that a run's script has logged: taken in Loki's form, searched, followed.
+ */
+#ifndef SERVER_LOGS_H
+#define SERVER_LOGS_H
+
+#include "server/server_int.h"
+
+int logs_push(struct request *r);
+int logs_list(struct request *r);
+/* A WebSocket of one run's lines (tail.h). */
+int logs_tail(struct request *r);
+
+#endif
