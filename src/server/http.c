@@ -302,8 +302,26 @@ static bool check_credential(struct request *r, struct str token)
     return false;
 }
 
+/* What may be uploaded is known by the URL's secret alone. */
+static int check_upload(struct request *r)
+{
+    struct store_credential c;
+    uint64_t peer = http_peer(r);
+    if (!auth_may_try(&r->server->auth, peer))
+        return reply_error(r, 429, 6, "too_many_requests", "too many failed attempts");
+    if (!auth_check_credential(&r->server->auth, r->params[0], CREDENTIAL_UPLOAD, &c)) {
+        auth_failed(&r->server->auth, peer);
+        return reply_error(r, 404, 3, "not_found", "no such upload");
+    }
+    r->run_id = c.run_id;
+    r->body_max = MIN(r->body_max, (size_t)c.bytes);
+    return 0;
+}
+
 static int check_access(struct request *r)
 {
+    if (r->route->access == ACCESS_UPLOAD)
+        return check_upload(r);
     if (r->route->access == ACCESS_ANYONE)
         return 0;
     struct str token = header_token(r);
@@ -345,6 +363,12 @@ static int check_type(struct request *r)
             return 0;
         return reply_error(r, 415, 2, "unsupported_media_type",
                            "Content-Type has to be application/json or multipart/form-data");
+    case BODY_BYTES:
+        if (str_ieq(type, STR("application/octet-stream")) ||
+            str_ieq(type, STR("application/x-tar")) || str_ieq(type, STR("text/javascript")))
+            return 0;
+        return reply_error(r, 415, 2, "unsupported_media_type",
+                           "Content-Type has to be application/octet-stream");
     case BODY_FORM:
         if (str_ieq(type, STR("multipart/form-data")))
             return 0;
@@ -365,7 +389,7 @@ static int check_type(struct request *r)
 static int too_large(struct request *r)
 {
     return reply_error(r, 413, 2, "too_large", "the body is too large, at most %zu bytes are taken",
-                       r->route ? r->route->body_max : 0);
+                       r->body_max);
 }
 
 /* Looks at the headers; r->reply.status is set when the answer is settled. */
@@ -380,15 +404,16 @@ static int start_request(struct request *r)
     }
     if (rc < 0 || r->reply.status)
         return rc;
+    r->body_max = r->route->body_max;
     rc = check_access(r);
     if (rc == 0 && !r->reply.status)
         rc = check_type(r);
     if (rc < 0 || r->reply.status)
         return rc;
-    buf_init(&r->body, r->route->body_max);
+    buf_init(&r->body, r->body_max);
     uint64_t length = 0;
     struct str announced = request_header(r, "Content-Length");
-    if (announced.ptr && str_to_u64(announced, &length) == 0 && length > r->route->body_max)
+    if (announced.ptr && str_to_u64(announced, &length) == 0 && length > r->body_max)
         return too_large(r);
     return 0;
 }

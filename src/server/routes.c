@@ -1,4 +1,5 @@
 #include "server/logs.h"
+#include "server/provisioning.h"
 #include "server/server_int.h"
 #include "server/session.h"
 #include "server/v1.h"
@@ -6,6 +7,11 @@
 #include "server/v1_metrics.h"
 #include "server/v5.h"
 #include "server/v6.h"
+#include "server/v6_labels.h"
+#include "server/v6_load_tests.h"
+#include "server/v6_projects.h"
+#include "server/v6_runs.h"
+#include "server/v6_schedules.h"
 
 enum {
     SMALL = 64 * 1024,
@@ -56,6 +62,95 @@ const struct route routes[] = {
     {METHOD_POST, "/cloud/v6/test_runs/{}/abort", v6_abort_run, ACCESS_TOKEN, FORM_V6, BODY_NONE,
      SMALL},
 
+    {METHOD_GET, "/cloud/v6/openapi", v6_openapi, ACCESS_ANYONE, FORM_V6, BODY_NONE, SMALL},
+    {METHOD_POST, "/cloud/v6/validate_options", v6_validate_options, ACCESS_TOKEN, FORM_V6,
+     BODY_JSON, JSON},
+    {METHOD_POST, "/cloud/v6/projects", v6_create_project, ACCESS_TOKEN, FORM_V6, BODY_JSON, SMALL},
+    {METHOD_PATCH, "/cloud/v6/projects/{}", v6_change_project, ACCESS_TOKEN, FORM_V6, BODY_JSON,
+     SMALL},
+    {METHOD_DELETE, "/cloud/v6/projects/{}", v6_delete_project, ACCESS_TOKEN, FORM_V6, BODY_NONE,
+     SMALL},
+    {METHOD_GET, "/cloud/v6/projects/{}/limits", v6_get_limits, ACCESS_TOKEN, FORM_V6, BODY_NONE,
+     SMALL},
+    {METHOD_PATCH, "/cloud/v6/projects/{}/limits", v6_change_limits, ACCESS_TOKEN, FORM_V6,
+     BODY_JSON, SMALL},
+    {METHOD_GET, "/cloud/v6/project-limits", v6_list_limits, ACCESS_TOKEN, FORM_V6, BODY_NONE,
+     SMALL},
+    {METHOD_GET, "/cloud/v6/projects/{}/labels", v6_list_labels, ACCESS_TOKEN, FORM_V6, BODY_NONE,
+     SMALL},
+    {METHOD_PUT, "/cloud/v6/projects/{}/labels", v6_put_labels, ACCESS_TOKEN, FORM_V6, BODY_JSON,
+     SMALL},
+    {METHOD_DELETE, "/cloud/v6/projects/{}/labels/{}", v6_delete_label, ACCESS_TOKEN, FORM_V6,
+     BODY_NONE, SMALL},
+    {METHOD_GET, "/cloud/v6/projects/{}/allowed_load_zones", v6_zones_of_project, ACCESS_TOKEN,
+     FORM_V6, BODY_NONE, SMALL},
+    {METHOD_PUT, "/cloud/v6/projects/{}/allowed_load_zones", v6_set_zones_of_project, ACCESS_TOKEN,
+     FORM_V6, BODY_JSON, SMALL},
+    {METHOD_POST, "/cloud/v6/projects/{}/load_tests", v6_create_test, ACCESS_TOKEN, FORM_V6,
+     BODY_FORM, ARCHIVE},
+    {METHOD_GET, "/cloud/v6/labels", v6_list_label_keys, ACCESS_TOKEN, FORM_V6, BODY_NONE, SMALL},
+    {METHOD_POST, "/cloud/v6/labels", v6_create_label_keys, ACCESS_TOKEN, FORM_V6, BODY_JSON,
+     SMALL},
+    {METHOD_PATCH, "/cloud/v6/labels/{}", v6_change_label_key, ACCESS_TOKEN, FORM_V6, BODY_JSON,
+     SMALL},
+    {METHOD_DELETE, "/cloud/v6/labels/{}", v6_delete_label_key, ACCESS_TOKEN, FORM_V6, BODY_NONE,
+     SMALL},
+    {METHOD_GET, "/cloud/v6/load_zones", v6_list_zones, ACCESS_TOKEN, FORM_V6, BODY_NONE, SMALL},
+    {METHOD_GET, "/cloud/v6/load_zones/{}/allowed_projects", v6_zone_projects, ACCESS_TOKEN,
+     FORM_V6, BODY_NONE, SMALL},
+    {METHOD_PUT, "/cloud/v6/load_zones/{}/allowed_projects", v6_zone_projects, ACCESS_TOKEN,
+     FORM_V6, BODY_JSON, SMALL},
+    {METHOD_PATCH, "/cloud/v6/load_tests/{}", v6_change_test, ACCESS_TOKEN, FORM_V6, BODY_JSON,
+     SMALL},
+    {METHOD_DELETE, "/cloud/v6/load_tests/{}", v6_delete_test, ACCESS_TOKEN, FORM_V6, BODY_NONE,
+     SMALL},
+    {METHOD_PUT, "/cloud/v6/load_tests/{}/move", v6_move_test, ACCESS_TOKEN, FORM_V6, BODY_JSON,
+     SMALL},
+    {METHOD_GET, "/cloud/v6/load_tests/{}/script", v6_get_test_script, ACCESS_TOKEN, FORM_V6,
+     BODY_NONE, SMALL},
+    {METHOD_PUT, "/cloud/v6/load_tests/{}/script", v6_put_test_script, ACCESS_TOKEN, FORM_V6,
+     BODY_BYTES, ARCHIVE},
+    {METHOD_POST, "/cloud/v6/load_tests/{}/start", v6_start_test, ACCESS_TOKEN, FORM_V6, BODY_NONE,
+     SMALL},
+    {METHOD_GET, "/cloud/v6/load_tests/{}/schedule", v6_get_test_schedule, ACCESS_TOKEN, FORM_V6,
+     BODY_NONE, SMALL},
+    {METHOD_POST, "/cloud/v6/load_tests/{}/schedule", v6_put_test_schedule, ACCESS_TOKEN, FORM_V6,
+     BODY_JSON, SMALL},
+    {METHOD_GET, "/cloud/v6/schedules", v6_list_schedules, ACCESS_TOKEN, FORM_V6, BODY_NONE, SMALL},
+    {METHOD_GET, "/cloud/v6/schedules/{}", v6_get_schedule, ACCESS_TOKEN, FORM_V6, BODY_NONE,
+     SMALL},
+    {METHOD_DELETE, "/cloud/v6/schedules/{}", v6_delete_schedule, ACCESS_TOKEN, FORM_V6, BODY_NONE,
+     SMALL},
+    {METHOD_POST, "/cloud/v6/schedules/{}/activate", v6_activate_schedule, ACCESS_TOKEN, FORM_V6,
+     BODY_NONE, SMALL},
+    {METHOD_POST, "/cloud/v6/schedules/{}/deactivate", v6_deactivate_schedule, ACCESS_TOKEN,
+     FORM_V6, BODY_NONE, SMALL},
+    {METHOD_PATCH, "/cloud/v6/test_runs/{}", v6_change_run, ACCESS_TOKEN, FORM_V6, BODY_JSON,
+     SMALL},
+    {METHOD_DELETE, "/cloud/v6/test_runs/{}", v6_delete_run, ACCESS_TOKEN, FORM_V6, BODY_NONE,
+     SMALL},
+    {METHOD_POST, "/cloud/v6/test_runs/{}/star", v6_star_run, ACCESS_TOKEN, FORM_V6, BODY_NONE,
+     SMALL},
+    {METHOD_POST, "/cloud/v6/test_runs/{}/unstar", v6_unstar_run, ACCESS_TOKEN, FORM_V6, BODY_NONE,
+     SMALL},
+    {METHOD_POST, "/cloud/v6/test_runs/{}/save", v6_save_run, ACCESS_TOKEN, FORM_V6, BODY_NONE,
+     SMALL},
+    {METHOD_POST, "/cloud/v6/test_runs/{}/unsave", v6_unsave_run, ACCESS_TOKEN, FORM_V6, BODY_NONE,
+     SMALL},
+    {METHOD_GET, "/cloud/v6/test_runs/{}/distribution", v6_get_distribution, ACCESS_TOKEN, FORM_V6,
+     BODY_NONE, SMALL},
+
+    {METHOD_POST, "/provisioning/v1/load_tests/{}/start_local_execution", provisioning_start,
+     ACCESS_TOKEN, FORM_V6, BODY_JSON, JSON},
+    {METHOD_PUT, "/provisioning/v1/archives/{}", provisioning_upload, ACCESS_UPLOAD, FORM_V6,
+     BODY_NONE, ARCHIVE},
+    {METHOD_POST, "/provisioning/v1/test_runs/{}/notify", provisioning_notify, ACCESS_RUN, FORM_V6,
+     BODY_JSON, SMALL},
+    {METHOD_GET, "/provisioning/v1/test_runs/{}/decrypt_secret", provisioning_secret, ACCESS_RUN,
+     FORM_V6, BODY_NONE, SMALL},
+    {METHOD_GET, "/provisioning/v1/test_runs/{}/aisdk_session", provisioning_session, ACCESS_RUN,
+     FORM_V6, BODY_NONE, SMALL},
+
     {METHOD_GET, "/cloud/v5/test_runs/events", v5_all_events, ACCESS_TOKEN, FORM_V6, BODY_NONE,
      SMALL},
     {METHOD_GET, "/cloud/v5/test_runs/{}/logs", logs_list, ACCESS_TOKEN, FORM_V6, BODY_NONE, SMALL},
@@ -75,13 +170,6 @@ const struct route routes[] = {
      BODY_NONE, SMALL},
     {METHOD_GET, "/cloud/v5/test_runs/{}/{*}", v5_query, ACCESS_TOKEN, FORM_V6, BODY_NONE, SMALL},
 
-    /* What k6's API has besides; the page and the clients of this version do without it. */
-    {METHOD_POST, "/cloud/v6/{*}", v6_not_here, ACCESS_TOKEN, FORM_V6, BODY_NONE, ARCHIVE},
-    {METHOD_PUT, "/cloud/v6/{*}", v6_not_here, ACCESS_TOKEN, FORM_V6, BODY_NONE, ARCHIVE},
-    {METHOD_PATCH, "/cloud/v6/{*}", v6_not_here, ACCESS_TOKEN, FORM_V6, BODY_NONE, JSON},
-    {METHOD_DELETE, "/cloud/v6/{*}", v6_not_here, ACCESS_TOKEN, FORM_V6, BODY_NONE, JSON},
     {METHOD_GET, "/cloud/v5/{*}", v6_not_here, ACCESS_TOKEN, FORM_V6, BODY_NONE, SMALL},
-    {METHOD_POST, "/provisioning/v1/{*}", v6_not_here, ACCESS_TOKEN, FORM_V6, BODY_NONE, JSON},
-    {METHOD_GET, "/provisioning/v1/{*}", v6_not_here, ACCESS_TOKEN, FORM_V6, BODY_NONE, SMALL},
 };
 const size_t routes_len = ARRAY_LEN(routes);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/server_int.h"
+#include "server/vuh.h"
 
 void json_key(struct buf *out, const char *name)
 {
@@ -167,6 +168,14 @@ static void put_states(struct buf *out, const struct store_run *run)
     buf_byte(out, ']');
 }
 
+static void put_known(struct buf *out, const char *name, int64_t value)
+{
+    if (value >= 0)
+        run_json_int(out, name, value);
+    else
+        json_null(out, name);
+}
+
 static void put_result(struct buf *out, const struct store_run *run)
 {
     static const char *const words[] = {
@@ -180,12 +189,13 @@ static void put_result(struct buf *out, const struct store_run *run)
         json_null(out, "result_details");
         return;
     }
+    int64_t error = run->history_len > 0 ? run->history[run->history_len - 1].error_code : 0;
     json_key(out, "result_details");
     buf_byte(out, '{');
     json_str(out, "type", str_of(result_type(run)));
     json_str(out, "message",
              run->history_len > 0 ? run->history[run->history_len - 1].message : STR_EMPTY);
-    json_null(out, "code");
+    put_known(out, "code", error != 0 ? error : -1);
     buf_byte(out, '}');
 }
 
@@ -201,15 +211,30 @@ static int64_t execution_seconds(const struct store_run *run)
     return 0;
 }
 
-static void put_known(struct buf *out, const char *name, int64_t value)
+/* An open run costs what it is planned to, an ended one what it took. */
+static void put_cost(struct buf *out, const struct store_run *run)
 {
-    if (value >= 0)
-        run_json_int(out, name, value);
-    else
-        json_null(out, name);
+    struct vuh_plan plan = {
+        .max_vus = run->max_vus,
+        .max_browser_vus = run->max_browser_vus,
+        .duration_s = run->ended_ns > 0 ? execution_seconds(run) : run->estimated_duration,
+    };
+    struct vuh_cost cost;
+    if (plan.max_vus < 0 || plan.duration_s < 0) {
+        json_null(out, "cost");
+        return;
+    }
+    vuh_cost_of(&plan, !run->cloud, &cost);
+    json_key(out, "cost");
+    buf_z(out, "{\"total_vuh\":");
+    buf_json_double(out, cost.total);
+    json_key(out, "breakdown");
+    vuh_put_breakdown(out, &cost);
+    buf_byte(out, '}');
 }
 
-void run_json_put(struct buf *out, const struct store_run *run)
+/* All members, without the closing brace. */
+static void put_members(struct buf *out, const struct store_run *run)
 {
     buf_byte(out, '{');
     run_json_int(out, "id", run->id);
@@ -220,7 +245,7 @@ void run_json_put(struct buf *out, const struct store_run *run)
     json_time(out, "ended", run->ended_ns);
     json_str(out, "note", run->note.ptr ? run->note : STR(""));
     json_null(out, "retention_expiry");
-    json_null(out, "cost");
+    put_cost(out, run);
     json_str(out, "status", str_of(run_status_word(run->code)));
     put_states(out, run);
     json_null(out, "distribution");
@@ -232,10 +257,22 @@ void run_json_put(struct buf *out, const struct store_run *run)
     json_key(out, "k6_versions");
     buf_z(out, "{}");
     put_known(out, "max_vus", run->max_vus);
-    json_null(out, "max_browser_vus");
+    put_known(out, "max_browser_vus", run->max_vus >= 0 ? run->max_browser_vus : -1);
     put_known(out, "estimated_duration", run->estimated_duration);
     run_json_int(out, "execution_duration", execution_seconds(run));
-    run_json_bool(out, "is_starred", false);
+    run_json_bool(out, "is_starred", run->starred);
+}
+
+void run_json_put(struct buf *out, const struct store_run *run)
+{
+    put_members(out, run);
+    buf_byte(out, '}');
+}
+
+void run_json_put_started(struct buf *out, const struct store_run *run, struct str page_url)
+{
+    put_members(out, run);
+    json_str(out, "test_run_details_page_url", page_url);
     buf_byte(out, '}');
 }
 
@@ -245,14 +282,15 @@ void test_json_put(struct buf *out, const struct store_test *test)
     run_json_int(out, "id", test->id);
     run_json_int(out, "project_id", test->project_id);
     json_str(out, "name", test->name);
-    json_null(out, "baseline_test_run_id");
-    json_null(out, "k6_version");
+    put_known(out, "baseline_test_run_id", test->baseline_run ? test->baseline_run : -1);
+    put_known(out, "k6_version", test->k6_version ? test->k6_version : -1);
     json_time(out, "created", test->created_ns);
     json_time(out, "updated", test->updated_ns);
     buf_byte(out, '}');
 }
 
-void project_json_put(struct buf *out, const struct store_project *project)
+void project_json_put(struct buf *out, const struct store_project *project,
+                      const struct store_label *labels, size_t labels_len)
 {
     buf_byte(out, '{');
     run_json_int(out, "id", project->id);
@@ -262,7 +300,15 @@ void project_json_put(struct buf *out, const struct store_project *project)
     json_time(out, "created", project->created_ns);
     json_time(out, "updated", project->updated_ns);
     json_key(out, "labels");
-    buf_z(out, "{}}");
+    buf_byte(out, '{');
+    for (size_t i = 0; i < labels_len; i++) {
+        if (i > 0)
+            buf_byte(out, ',');
+        buf_json_str(out, labels[i].key);
+        buf_byte(out, ':');
+        buf_json_str(out, labels[i].value);
+    }
+    buf_z(out, "}}");
 }
 
 void run_json_publish(struct server *s, int64_t id)

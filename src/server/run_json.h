@@ -5,13 +5,17 @@
 #define SERVER_RUN_JSON_H
 
 #include "base/buf.h"
+#include "store/label.h"
 #include "store/store.h"
 
 struct server;
 
 void run_json_put(struct buf *out, const struct store_run *run);
+/* With the URL of its page, as the start of a run is answered. */
+void run_json_put_started(struct buf *out, const struct store_run *run, struct str page_url);
 void test_json_put(struct buf *out, const struct store_test *test);
-void project_json_put(struct buf *out, const struct store_project *project);
+void project_json_put(struct buf *out, const struct store_project *project,
+                      const struct store_label *labels, size_t labels_len);
 
 /* Tells the live streams how a run is now; a failure to read it is logged. */
 void run_json_publish(struct server *s, int64_t id);

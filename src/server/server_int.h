@@ -55,11 +55,12 @@ enum error_form {
 enum access {
     ACCESS_TOKEN,
     ACCESS_ANYONE,
+    ACCESS_UPLOAD, /* the first parameter is a secret that is good for one archive */
     ACCESS_RUN, /* a user's token, or the credential of the run whose id is the first parameter */
 };
 
 /* What a body has to be. */
-enum body_kind { BODY_NONE, BODY_JSON, BODY_JSON_OR_FORM, BODY_FORM, BODY_PROTOBUF };
+enum body_kind { BODY_NONE, BODY_JSON, BODY_JSON_OR_FORM, BODY_FORM, BODY_BYTES, BODY_PROTOBUF };
 
 struct request;
 
@@ -104,6 +105,7 @@ struct request {
     struct store_token token;      /* who asks; id 0: unknown */
     int64_t run_id;                /* whose credential it is that asks; 0: a user's token */
     struct buf body;
+    size_t body_max;  /* bytes */
     uint64_t ignored; /* bytes of a body whose answer is settled */
     bool started;     /* the headers have been looked at */
     struct reply reply;

@@ -644,9 +644,9 @@ static void test_bad_pushes(void **state)
         {"/v2/metrics/-1", push_headers, 404},
         {"/v1/login", "-Content-Type: application/json\r\n", 400},
         {"/v1/nonsense", NULL, 404},
-        {"/cloud/v6/load_tests/1/start", NULL, 501},
-        {"/provisioning/v1/load_tests/1/start_local_execution", NULL, 501},
-        {"/cloud/v6/test_runs/1", NULL, 501},
+        {"/cloud/v6/load_tests/1/start", NULL, 404},
+        {"/provisioning/v1/load_tests/1/start_local_execution", NULL, 415},
+        {"/cloud/v6/test_runs/1", NULL, 405},
         {"/session/link/x", NULL, 405},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
