@@ -67,7 +67,7 @@ static int system_lookup(const char *host, struct net_ip *ips, int max)
     if (gai == EAI_NONAME || gai == EAI_NODATA)
         return 0;
     if (gai == EAI_SYSTEM)
-        return err_set(E_DNS, "lookup %s: %s", host, strerror(errno));
+        return err_set(E_DNS, "lookup %s: %s", host, err_code_text(-errno));
     if (gai != 0)
         return err_set(E_DNS, "lookup %s: %s", host, gai_strerror(gai));
     int n = 0;

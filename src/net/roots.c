@@ -84,14 +84,14 @@ static int check_file(const char *path)
 {
     FILE *f = fopen(path, "re");
     if (f == NULL)
-        return cannot_read(path, strerror(errno));
+        return cannot_read(path, err_code_text(-errno));
     char line[256];
     bool found = false;
     while (!found && fgets(line, sizeof line, f) != NULL)
         found = strncmp(line, "-----BEGIN ", 11) == 0 && strstr(line, "CERTIFICATE") != NULL;
     int why = ferror(f) ? errno : 0;
     fclose(f);
-    return found ? 0 : cannot_read(path, why != 0 ? strerror(why) : "no certificate in it");
+    return found ? 0 : cannot_read(path, why != 0 ? err_code_text(-why) : "no certificate in it");
 }
 
 static int check_directory(const char *path, void *arg)
@@ -99,7 +99,7 @@ static int check_directory(const char *path, void *arg)
     (void)arg;
     DIR *d = opendir(path);
     if (d == NULL)
-        return cannot_read(path, strerror(errno));
+        return cannot_read(path, err_code_text(-errno));
     closedir(d);
     return 0;
 }
@@ -152,7 +152,7 @@ static int load_directory(const char *path, void *arg)
     struct loading *l = arg;
     DIR *d = opendir(path);
     if (d == NULL)
-        return cannot_read(path, strerror(errno));
+        return cannot_read(path, err_code_text(-errno));
     for (struct dirent *e; (e = readdir(d)) != NULL;) {
         char file[PATH_MAX / 2];
         int n = snprintf(file, sizeof file, "%s/%s", path, e->d_name);

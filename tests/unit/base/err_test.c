@@ -22,7 +22,7 @@ static void test_causes_join(void **state)
     assert_string_equal(err_message(), "open script: stat a.js: no such file or directory");
 
     rc = err_wrap(-ETIMEDOUT, "read"); /* nobody had left a message for that one */
-    assert_string_equal(err_message(), "read: Connection timed out");
+    assert_string_equal(err_message(), "read: connection timed out");
 
     (void)err_hint(err_exit(rc, 107), "try %d", 2);
     assert_int_equal(err_get()->exit_code, 107);
