@@ -191,9 +191,9 @@ int logs_push(struct request *r)
 static int read_levels(struct request *r, struct str *ret)
 {
     struct str rest = request_arg(r, "level");
-    CLEANUP(buf_fini) struct buf out;
     if (rest.len == 0)
         return 0;
+    CLEANUP(buf_fini) struct buf out;
     buf_init(&out, QUERY_TEXT_MAX);
     while (rest.len > 0) {
         struct str one = str_trim(str_cut(rest, ',', &rest));
