@@ -29,7 +29,8 @@
 #define RT_COROUTINES_MAX   (1 << 20) /* a loop's stacks; 1 TB of address space */
 #define RT_STACKS_PER_CHUNK 64        /* stacks of one mapping, 64 MB of address space */
 #define RT_STACKS_WARM      64        /* free stacks that keep their pages for the next coroutine */
-#define RT_STACK_KEEP_BYTES 8192      /* what the other free stacks keep, at their top */
+#define RT_STACKS_COOL      256       /* ... and those that keep the next line's bytes; others: none */
+#define RT_STACK_KEEP_BYTES 8192      /* at their top */
 #define RT_MPROTECT_GUARDS  4096      /* guard pages of old kernels cost two of 65,530 mappings each */
 #define RT_EVENTS_PER_TURN  256       /* of epoll; more wait for the next turn */
 #define RT_TIMERS_MAX       (1 << 24) /* a loop's armed timers, its coroutines' among them */

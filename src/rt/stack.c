@@ -121,7 +121,9 @@ void stack_give(struct stack_pool *p, struct stack *s)
         err_clear();
         err_switch(before);
     }
-    if (p->free_len >= RT_STACKS_WARM)
+    if (p->free_len >= RT_STACKS_COOL)
+        stack_trim(p, s, (char *)s->slot + CO_STACK_BYTES);
+    else if (p->free_len >= RT_STACKS_WARM)
         stack_trim(p, s, (char *)s->low + s->bytes - RT_STACK_KEEP_BYTES);
     p->free[p->free_len++] = s->slot;
     *s = (struct stack){0};

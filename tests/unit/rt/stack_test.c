@@ -68,6 +68,24 @@ static void test_deep_use_is_given_back(void **state)
     stack_pool_fini(&p);
 }
 
+static void test_many_free_ones_keep_nothing(void **state)
+{
+    (void)state;
+    struct stack_pool p;
+    stack_pool_init(&p, RT_COROUTINES_MAX);
+    static struct stack s[RT_STACKS_COOL + 1];
+    for (size_t i = 0; i < ARRAY_LEN(s); i++) {
+        assert_int_equal(stack_take(&p, &s[i]), 0);
+        memset((char *)s[i].low + s[i].bytes - 3 * p.page_bytes, 1, 3 * p.page_bytes);
+    }
+    struct stack copy = s[RT_STACKS_COOL];
+    assert_true(resident_pages(&p, &copy) >= 3);
+    for (size_t i = 0; i < ARRAY_LEN(s); i++)
+        stack_give(&p, &s[i]);
+    assert_int_equal(resident_pages(&p, &copy), 0);
+    stack_pool_fini(&p);
+}
+
 static void test_guard_page(void **state)
 {
     (void)state;
@@ -101,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_maximum_and_order),
         cmocka_unit_test(test_deep_use_is_given_back),
+        cmocka_unit_test(test_many_free_ones_keep_nothing),
         cmocka_unit_test(test_guard_page),
     };
     return cmocka_run_group_tests_name("stack", tests, NULL, NULL);
