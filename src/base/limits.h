@@ -46,6 +46,7 @@
 #define HTTP_HEAD_MAX            (1024 * 1024)         /* a response's headers, interim responses included */
 #define HTTP_BODY_MAX            (1024L * 1024 * 1024) /* a response's, before and after decoding */
 #define HTTP_BODY_INLINE_MAX     8192                  /* a request body up to this goes out in one write with its head */
+#define HTTP_BATCH_MAX           20000                 /* requests of one http.batch() */
 #define HTTP_SCRATCH_BYTES       65536                 /* one read from a socket; one such buffer per thread */
 #define HTTP_BODY_STEP_BYTES     (1024 * 1024)         /* believed of a Content-Length before bytes have come */
 #define HTTP_CONTENT_CODINGS_MAX 8                     /* of one Content-Encoding; k6 has no limit */
@@ -53,7 +54,6 @@
 #define COOKIE_BYTES_MAX         65536                 /* one Set-Cookie; browsers stop at 4,096 */
 
 /* metrics */
-#define HTTP_BATCH_MAX           20000                 /* requests of one http.batch() */
 #define METRIC_NAME_MAX     129                   /* k6's: a first character and up to 128 more */
 #define METRICS_MAX         4096                  /* distinct metrics of a run */
 #define SUBMETRICS_MAX      4096                  /* each sample of the parent is held against all */
@@ -132,13 +132,13 @@
 #define STORE_HISTORY_MAX      64                  /* states of one run */
 #define STORE_THRESHOLDS_MAX   1000                /* of one run */
 #define STORE_LABELS_BYTES_MAX (1024 * 1024)       /* labels of one series together */
+#define STORE_REQUESTS_MAX     100000              /* single requests kept of one run: the slowest */
+#define STORE_LOG_LINES_MAX    100000              /* kept of one run's log */
+#define STORE_LOG_BYTES_MAX    (64 * 1024 * 1024)  /* likewise */
 #define STORE_PROJECTS_MAX     1000                /* as k6's API has it */
 #define STORE_LABEL_KEYS_MAX   100                 /* likewise */
 #define STORE_LABELS_MAX       30                  /* of one project, likewise */
 #define STORE_LABEL_PAIRS_MAX  500                 /* different labels of all projects, likewise */
-#define STORE_REQUESTS_MAX     100000              /* single requests kept of one run: the slowest */
-#define STORE_LOG_LINES_MAX    100000              /* kept of one run's log */
-#define STORE_LOG_BYTES_MAX    (64 * 1024 * 1024)  /* likewise */
 #define STORE_KEY_MAX          128                 /* idempotency key; k6 sends 16 */
 #define QUERY_TEXT_MAX         8192                /* a query or a selector */
 #define QUERY_POINTS_MAX       20000               /* points of one series: 16 h of 3 s buckets */
