@@ -67,12 +67,12 @@ static unsigned class_of_size(size_t size)
 
 static size_t size_of_class(unsigned c)
 {
-    if (c < 16)
-        return (c + 1) * 8;
-    if (c < 24)
-        return 128 + (c - 15) * 16;
-    unsigned shift = 8 + (c - 24) / 4;
-    return ((size_t)1 << shift) + ((c - 24) % 4 + 1) * ((size_t)1 << (shift - 2));
+    static const uint16_t sizes[CLASSES] = {
+        8,   16,  24,  32,  40,  48,  56,  64,   72,   80,   88,   96,
+        104, 112, 120, 128, 144, 160, 176, 192,  208,  224,  240,  256,
+        320, 384, 448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048,
+    };
+    return sizes[c];
 }
 
 static void heap_reserve(struct heap *h)

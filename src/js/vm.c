@@ -269,8 +269,8 @@ void js_vm_free(struct js_vm *vm)
     CHECK(!vm->running);
     if (vm->ctx) {
         events_fini(vm);
-        for (size_t i = 0; js_api_at(i); i++) {
-            const struct js_api_module *m = js_api_at(i);
+        const struct js_api_module *m;
+        for (size_t i = 0; (m = js_api_at(i)) != NULL; i++) {
             JS_FreeValue(vm->ctx, vm->api[m->id]);
             if (vm->api_state[m->id] && m->close)
                 m->close(vm->ctx, vm->api_state[m->id]);
@@ -472,8 +472,8 @@ void js_vm_begin_iteration(struct js_vm *vm)
     if (JS_DefinePropertyValue(ctx, global, vm->iter_atom, iteration, JS_PROP_C_W_E) < 0)
         JS_FreeValue(ctx, JS_GetException(ctx)); /* no memory: the script sees the old number */
     JS_FreeValue(ctx, global);
-    for (size_t i = 0; js_api_at(i); i++) {
-        const struct js_api_module *m = js_api_at(i);
+    const struct js_api_module *m;
+    for (size_t i = 0; (m = js_api_at(i)) != NULL; i++) {
         if (vm->api_state[m->id] && m->begin_iteration)
             m->begin_iteration(vm->api_state[m->id]);
     }
@@ -481,8 +481,8 @@ void js_vm_begin_iteration(struct js_vm *vm)
 
 void js_vm_close_idle_connections(struct js_vm *vm)
 {
-    for (size_t i = 0; js_api_at(i); i++) {
-        const struct js_api_module *m = js_api_at(i);
+    const struct js_api_module *m;
+    for (size_t i = 0; (m = js_api_at(i)) != NULL; i++) {
         if (vm->api_state[m->id] && m->close_idle_connections)
             m->close_idle_connections(vm->api_state[m->id]);
     }
