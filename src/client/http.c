@@ -676,6 +676,16 @@ static bool is_replayable(const struct call *k)
     return false;
 }
 
+/* The client's own buffer is free for the next call, once the head has been written. */
+static void release_head(struct http_client *c, struct buf *head)
+{
+    if (head != &c->head)
+        return;
+    c->head_busy = false;
+    if (head->cap > 2 * HTTP_BODY_INLINE_MAX)
+        buf_fini(head);
+}
+
 /* Sends and reads on `conn`, which it takes over.  *ret_stale: the failure is only that a kept
  * connection had been closed meanwhile, and the request may be tried again. */
 static int exchange(struct call *k, struct http_conn *conn, int64_t begin_ns, struct buf *head,
@@ -687,6 +697,7 @@ static int exchange(struct call *k, struct http_conn *conn, int64_t begin_ns, st
     bool closes = false;
     note_peer(k, conn);
     int rc = send_request(k, conn, head, &closes);
+    release_head(k->c, head);
     bool wrote = rc == 0;
     if (rc == 0)
         rc = read_response(k, conn, &r);
@@ -759,10 +770,6 @@ static int round_trip(struct call *k)
         c->head_busy = true;
         buf_reset(head);
         rc = exchange(k, conn, begin, head, &stale);
-        if (shared)
-            c->head_busy = false;
-        if (shared && head->cap > 2 * HTTP_BODY_INLINE_MAX)
-            buf_fini(head);
     } while (stale);
     return rc;
 }
