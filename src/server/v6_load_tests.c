@@ -223,15 +223,16 @@ int v6_delete_test(struct request *r)
 
 /* ---- starting ---- */
 
-/* What the archive's options say the test needs. */
+/* What the archive's options say the test needs; unknown when they can't be right. */
 static int read_plan(struct store_new_run *n)
 {
     struct vuh_plan plan;
     yyjson_doc *doc = yyjson_read(n->options.ptr, n->options.len, YYJSON_READ_NOFLAG);
     int rc = vuh_plan_of(yyjson_doc_get_root(doc), &plan);
     yyjson_doc_free(doc);
+    n->max_vus = n->estimated_duration = -1;
     if (rc < 0)
-        return rc;
+        return rc == E_CONFIG ? 0 : rc;
     n->max_vus = plan.max_vus;
     n->max_browser_vus = plan.max_browser_vus;
     n->estimated_duration = plan.duration_s;
