@@ -362,6 +362,10 @@ static void test_stop(void **state)
     buf_init(&in, 4096);
     int a = open_tail("query=%7Btest_run_id%3D%221%22%7D");
     int b = open_tail("query=%7Btest_run_id%3D%221%22%7D");
+    /* Both are being served, not only accepted. */
+    push(three, 204);
+    assert_int_equal(read_frame(a, &in), 1);
+    assert_int_equal(read_frame(b, &in), 1);
     world_stop(&w);
     assert_int_equal(read_frame(a, &in), 8);
     assert_memory_equal(in.data, "\x03\xe9", 2); /* 1001: going away */
