@@ -194,6 +194,16 @@ test('what samples are tagged with', async () => {
   assert.equal(r.code, 0, r.err + r.out);
 });
 
+test('a loop around calls that take long ends at the hard stop', async () => {
+  const r = await run(['-q', file('slow.js', `
+    export const options = { scenarios: { a: { executor: 'constant-vus', vus: 1, duration: '1s', gracefulStop: '0s' }, b: { executor: 'constant-vus', vus: 1, duration: '1s', gracefulStop: '0s', exec: 'b' } } };
+    const text = '[' + '1,'.repeat(500000) + '1]', long = 'a'.repeat(1000000);
+    export default () => { for (;;) JSON.parse(text); };
+    export function b() { for (;;) long.split(''); };`), '--vu-memory-limit', '500MB']);
+  assert.equal(r.code, 0, r.err);
+  assert.equal(r.err, '');
+});
+
 // ---- Ctrl-C, wherever it comes ---------------------------------------------------------------------
 
 // the script says "now" when the signal is due; again, with `twice`.
