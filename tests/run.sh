@@ -73,7 +73,7 @@ stage_e2e() { e2e test-gcc tests/e2e/*.test.{js,mjs}; }
 stage_e2e_asan() {
     local files
     mapfile -t files < <(grep -lx '// also: asan' tests/e2e/*.test.{js,mjs})
-    e2e test-asan "${files[@]}"
+    ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 e2e test-asan "${files[@]}"
 }
 stage_web_types() { cd web && npm run --silent check; }
 stage_web_unit() { cd web && npm test --silent; }

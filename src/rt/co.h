@@ -21,10 +21,10 @@ typedef void co_fn(void *arg);
 
 /* Reserved each; touched pages only cost memory.  Sanitizers make frames several times larger. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define CO_STACK_BYTES (4 * 1024 * 1024)
+#define CO_STACK_BYTES (8 * 1024 * 1024)
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define CO_STACK_BYTES (4 * 1024 * 1024)
+#define CO_STACK_BYTES (8 * 1024 * 1024)
 #endif
 #endif
 #ifndef CO_STACK_BYTES
