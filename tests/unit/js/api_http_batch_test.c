@@ -332,6 +332,47 @@ static void test_async_abandoned(void **state)
     assert_non_null(strstr(said, "failed: Uncaught (in promise) Error: enough"));
 }
 
+/* ---- no memory --------------------------------------------------------------------------------
+ */
+
+static int fail_at;
+
+static void call_without_memory(void *arg)
+{
+    struct online *o = arg;
+    js_vm_begin_iteration(o->w.vm);
+    mem_fail_countdown = fail_at;
+    o->w.rc = js_vm_call(o->w.vm, "default", NULL);
+}
+
+/* The n-th allocation fails, for every n until none does: nothing but an exception comes of it. */
+static void test_every_allocation_fails(void **state)
+{
+    struct online *o = *state;
+    assert_string_equal(
+        says(o, "const f = http.file('x');"
+                "http.batch([['POST', B + '/a', {f}, {headers: {a: 'b'}, tags: {t: '1'}}],"
+                "  ['MKCOL', B + '/b', new ArrayBuffer(3), {cookies: {c: 'd'}}],"
+                "  B + '/drop']);"
+                "const l = await Promise.all([http.asyncRequest('PUT', B + '/c', 'text'),"
+                "  http.asyncRequest('GET', B + '/d', null, {timeout: 9999})]);"
+                "if (l[1].status === 200) console.log(l[1].body);"),
+        "warning Request Failed\ninfo GET /d \n");
+    bool all_tried = false;
+    for (fail_at = 0; !all_tried; fail_at++) {
+        struct co *co;
+        js_vm_close_idle_connections(o->w.vm);
+        assert_int_equal(co_spawn(o->w.loop, call_without_memory, o, &co), 0);
+        loop_run(o->w.loop);
+        all_tried = mem_fail_countdown >= 0;
+        mem_fail_countdown = -1;
+        assert_true(o->w.rc == 0 || o->w.rc == E_SCRIPT || o->w.rc == -ENOMEM);
+        assert_true(fail_at < 5000);
+    }
+    assert_int_equal(o->w.rc, 0);
+    assert_true(fail_at > 30);
+}
+
 /* ---- file() --------------------------------------------------------------------------------- */
 
 static void test_file(void **state)
@@ -395,6 +436,7 @@ int main(void)
         TEST(test_batch_cancelled_in_the_queue),
         TEST(test_async_cancelled),
         TEST(test_async_abandoned),
+        TEST(test_every_allocation_fails),
         TEST(test_file),
         TEST(test_multipart_values),
     };
