@@ -13,6 +13,9 @@ static const char *const month_names[] = {"JAN", "FEB", "MAR", "APR", "MAY", "JU
                                           "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"};
 static const char *const day_names[] = {"SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"};
 
+/* 2255: what is later doesn't matter, and still fits into nanoseconds. */
+static const int64_t last_s = 9000000000;
+
 enum { DAY_S = 24 * 3600, STEPS_MAX = 200000, CRON_DAYS_MAX = 366 * 9 };
 
 static struct str text_of(yyjson_val *v)
@@ -129,7 +132,7 @@ static int weekday_of(int64_t s)
 static bool take(const struct rule *r, int64_t s, int64_t number, int64_t after_s, int64_t *ret)
 {
     *ret = 0;
-    if (s > r->until_s || (r->count > 0 && number >= r->count))
+    if (s > last_s || s > r->until_s || (r->count > 0 && number >= r->count))
         return true;
     *ret = s;
     return s > after_s;
