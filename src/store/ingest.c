@@ -33,6 +33,7 @@ struct push {
     size_t rollups_cap;
     size_t rollups_made;
     sqlite3_stmt *put_request;
+    sqlite3_stmt *drop_request;
     int64_t requests; /* in the file; -1: not counted yet */
     struct store_push result;
 };
@@ -303,10 +304,15 @@ static int on_estimated(void *arg)
 /* Drops the shortest one when it is shorter than the one to come; 0: there is no room. */
 static int make_room(struct push *p, double duration)
 {
-    int rc = db_run(p->file->w,
-                    "DELETE FROM requests WHERE id=(SELECT id FROM requests ORDER BY duration"
-                    " LIMIT 1) AND duration<?",
-                    "d", duration);
+    int rc = p->drop_request ? 0
+                             : db_prepare(p->file->w, &p->drop_request,
+                                          "DELETE FROM requests WHERE id=(SELECT id FROM requests"
+                                          " ORDER BY duration LIMIT 1) AND duration<?");
+    if (rc == 0)
+        rc = db_bind(p->drop_request, "d", duration);
+    if (rc == 0)
+        rc = db_step(p->drop_request);
+    sqlite3_reset(p->drop_request);
     return rc < 0 ? rc : sqlite3_changes(p->file->w);
 }
 
@@ -362,6 +368,7 @@ static void push_fini(struct push *p)
         value_fini(&p->rollups[i].value);
     mem_free(p->rollups);
     db_done(p->put_request);
+    db_done(p->drop_request);
     value_fini(&p->value);
     buf_fini(&p->raw);
     buf_fini(&p->json);

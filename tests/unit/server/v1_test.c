@@ -412,6 +412,21 @@ static void test_bad_uploads(void **state)
     ASSERT_SAYS(r, "\"@count\":0");
 }
 
+/* Nobody has an account: said with a status that isn't tried again. */
+static void test_login(void **state)
+{
+    (void)state;
+    static struct traffic t;
+    CLEANUP(reply_free) struct reply r = {0};
+    traffic_load(&t, "v0.43-login-email.jsonl");
+    send_recorded(&t.requests[0], &r);
+    assert_int_equal(r.status, 403);
+    ASSERT_SAYS(r, "sign in with a token");
+    traffic_free(&t);
+    call_json(&w, "POST", "/v1/login", "{\"email\":\"me@example.com\"}", 400, &r);
+    ASSERT_SAYS(r, "email and password");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -425,6 +440,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cloud_recording, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_progress, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bad_uploads, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_login, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
