@@ -117,8 +117,15 @@ count() {
     esac
 }
 
+# Seconds of processor time of all that has run and ended so far, from what the shell's `times` says.
+cpu_of() {
+    awk 'NR == 2 { for (i = 1; i <= 2; i++) { split($i, t, /[ms]/); s += t[1] * 60 + t[2] } printf "%d\n", s }' "$1"
+}
+
 run_stage() {
-    local name=$1 counter=$2 log=$logs/$1.log rc=0 begin=$SECONDS p f
+    local name=$1 counter=$2 log=$logs/$1.log rc=0 begin=$SECONDS p f cpu
+    times >"$logs/.times"
+    cpu=$(cpu_of "$logs/.times")
     [[ $counter == meson:* ]] && rm -f "build/${counter#meson:}/meson-logs/testlog.json"
     ("stage_$name") >"$log" 2>&1 </dev/null || rc=$?
     read -r p f < <(count "$counter" "$log" "$rc")
@@ -127,7 +134,9 @@ run_stage() {
     fi
     passed=$((passed + p))
     failed=$((failed + f))
-    printf '%-12s %4d passed %3d failed  %4d s\n' "$name" "$p" "$f" $((SECONDS - begin))
+    times >"$logs/.times"
+    cpu=$(($(cpu_of "$logs/.times") - cpu))
+    printf '%-12s %4d passed %3d failed  %4d s, CPU %4d s\n' "$name" "$p" "$f" $((SECONDS - begin)) "$cpu"
     if [ "$f" != 0 ]; then
         printf -- '---- the end of %s\n' "$log"
         grep -n -A 8 -E '^FAILED: |^not ok |: error: |^ERROR:' "$log" | cut -c -300 | head -n 100
