@@ -146,6 +146,29 @@ export async function startTarget(t) {
   return `http://127.0.0.1:${server.address().port}`;
 }
 
+/** Requests in a group, a check that holds and one that doesn't always, a request that fails. */
+export const shopScript = (target, options, extra = '') => `
+import http from 'k6/http';
+import { check, group, sleep } from 'k6';
+export const options = ${JSON.stringify(options)};
+export default function () {
+  group('front', () => {
+    const res = http.get('${target}/slow', { tags: { name: 'front' } });
+    check(res, { 'status is 200': (r) => r.status === 200, 'lucky': () => Math.random() < 0.8 });
+  });
+  http.post('${target}/fail', { a: 1 });
+  ${extra}
+}
+`;
+
+/** A target, a server, a script for both. */
+export async function setUp(t, options, serverOptions) {
+  const target = await startTarget(t);
+  const server = await new Server(t, serverOptions).start();
+  const path = writeScript(server.dir, shopScript(target, options));
+  return { server, path, summary: join(server.dir, 'summary.json') };
+}
+
 /** A TCP relay to `port`; cut() swallows everything and answers nothing, as a dead network does. */
 export async function startRelay(t, port) {
   const pairs = new Set();
