@@ -68,11 +68,11 @@ stage_unit_asan() { meson_test test-asan --no-suite fuzz; }
 stage_fuzz() { meson_test test-asan --suite fuzz; }
 stage_tsan() { build_in test-tsan clang -Doptimization=1 -Db_sanitize=thread -Dfuzz=false; }
 stage_unit_tsan() { "${same_layout[@]}" meson test -C build/test-tsan --no-rebuild --print-errorlogs; }
-stage_e2e() { e2e test-gcc tests/e2e/*.test.{js,mjs}; }
+stage_e2e() { e2e test-gcc tests/{e2e,conform}/*.test.{js,mjs}; }
 # Those that say, in a line of their own, that they are also for the sanitized program.
 stage_e2e_asan() {
     local files
-    mapfile -t files < <(grep -lx '// also: asan' tests/e2e/*.test.{js,mjs})
+    mapfile -t files < <(grep -lx '// also: asan' tests/{e2e,conform}/*.test.{js,mjs})
     ASAN_OPTIONS=detect_leaks=1:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1 e2e test-asan "${files[@]}"
 }
 stage_web_types() { cd web && npm run --silent check; }
