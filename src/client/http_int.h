@@ -1,0 +1,103 @@
+/*
+ * http_int - what the files of the HTTP client share.  Nobody else includes it.
+ *
+ * http.c has http_do(): redirects, cookies, what is reported.  http_trip.c makes one round trip,
+ * http_head.c the head of its request, http_pool.c the connection that it goes over, and
+ * http_fail.c knows k6's codes and words for what goes wrong.
+ */
+#ifndef CLIENT_HTTP_INT_H
+#define CLIENT_HTTP_INT_H
+
+#include "base/buf.h"
+#include "client/auth.h"
+#include "client/http.h"
+#include "client/http1.h"
+#include "net/dial.h"
+#include "net/stream.h"
+
+struct http_conn {
+    struct http_conn *next; /* of the idle ones */
+    struct stream *stream;
+    uint64_t seen_in, seen_out; /* bytes already added to the client's counters */
+    const char *tls_version;    /* static or the stream's */
+    uint16_t port;              /* of the origin, not of the peer */
+    uint16_t peer_port;
+    bool tls;
+    bool reused; /* has carried a request before the one at hand */
+    char peer_ip[46];
+    size_t host_len;
+    char host[]; /* of the origin */
+};
+
+struct http_client {
+    struct http_client_options o;
+    struct http_conn *idle; /* most recently used first */
+    struct buf head;        /* of the request being written; see head_busy */
+    bool head_busy;
+    uint32_t busy; /* calls under way */
+};
+
+/* One http_do(). */
+struct http_call {
+    struct http_client *c;
+    const struct http_request *req;
+    struct http_response *ret;
+    const struct url *url; /* of this hop: the request's or own[hop % 2] */
+    struct url own[2];     /* this hop's and the last one's */
+    struct str method;     /* of this hop */
+    struct buf referer;    /* empty: none */
+    struct auth auth;      /* of this hop */
+    unsigned hops;         /* round trips made before this one */
+    bool send_body;        /* no redirect has dropped it */
+    bool keep_private;     /* no redirect has gone to another host: Authorization etc. go along */
+    bool keep_host;        /* the request's Host header holds for this hop */
+    bool in_body;          /* the head has been read */
+    bool status_101;
+    bool cookies_may_be_there, location_may_be_there, encoding_may_be_there;
+    int64_t deadline_ns;
+    int64_t wrote_ns, first_ns; /* 0: not come to */
+};
+
+static inline bool http_name_is(struct str name, const char *z)
+{
+    return str_eqz(name, z);
+}
+
+/* ---- failures: the error slot has Go's long text, the response k6's short one; all return `rc` */
+
+/* Notes code and short text; the error's message becomes the long text, with Go's prefix while the
+ * head is still to come. */
+int http_fail(struct http_call *k, int rc, int code, const char *short_text);
+int http_fail_plain(struct http_call *k, int rc, int code); /* the message is both texts */
+int http_fail_timeout(struct http_call *k);
+int http_fail_dial(struct http_call *k, int rc, const struct dial_result *how);
+/* A read or a write on the connection; `op` is "read" or "write". */
+int http_fail_io(struct http_call *k, const struct http_conn *conn, int rc, const char *op);
+/* What the reader refused: Go's words are the message already. */
+int http_fail_read(struct http_call *k, const struct http_conn *conn, int rc);
+
+/* ---- the request's head -------------------------------------------------------------------- */
+
+/* Appends it to `out`; *ret_closes: it says that the connection ends after it. */
+NODISCARD int http_head_write(struct http_call *k, struct buf *out, bool *ret_closes);
+
+/* ---- connections --------------------------------------------------------------------------- */
+
+/* An idle connection to the URL's origin, out of the list; NULL: none. */
+struct http_conn *http_pool_take(struct http_client *c, const struct url *u, bool tls);
+/* Keeps it for later, or closes it when there are enough. */
+void http_pool_give(struct http_client *c, struct http_conn *conn);
+void http_pool_close(struct http_conn *conn);
+/* Adds what has gone over it since the last time to the client's counters. */
+void http_pool_count(struct http_client *c, struct http_conn *conn);
+/* A new one; 0, or a negative code by the functions above. */
+YIELDS NODISCARD int http_pool_connect(struct http_call *k, bool tls, struct http_conn **ret);
+/* HTTP_SCRATCH_BYTES that all coroutines of the thread read into; NULL: no memory. */
+uint8_t *http_pool_scratch(void);
+
+/* ---- one round trip ------------------------------------------------------------------------ */
+
+/* Fills the response; 0, or a negative code by the functions above. */
+YIELDS NODISCARD int http_trip_make(struct http_call *k);
+
+#endif

@@ -1,0 +1,235 @@
+/* One round trip on a connection, tried again when a kept one turns out to have been closed. */
+#include "client/http_int.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "rt/co.h"
+
+static void note_peer(struct http_call *k, const struct http_conn *conn)
+{
+    struct http_response *ret = k->ret;
+    memcpy(ret->remote_ip, conn->peer_ip, sizeof ret->remote_ip);
+    ret->remote_port = conn->peer_port;
+}
+
+static int send_request(struct http_call *k, struct http_conn *conn, struct buf *head,
+                        bool *ret_closes)
+{
+    int rc = http_head_write(k, head, ret_closes);
+    if (rc < 0)
+        return rc;
+    struct str body = k->send_body ? k->req->body : STR_EMPTY;
+    if (k->req->on_wire)
+        k->req->on_wire(k->req->on_trip_arg,
+                        &(struct http_wire){.head = buf_view(head), .body = body});
+    bool one_write = body.len <= HTTP_BODY_INLINE_MAX;
+    if (one_write)
+        buf_str(head, body);
+    rc = stream_write_all(conn->stream, head->data, head->len, k->deadline_ns);
+    if (rc == 0 && !one_write)
+        rc = stream_write_all(conn->stream, body.ptr, body.len, k->deadline_ns);
+    k->wrote_ns = rc == 0 ? clock_mono_ns() : 0;
+    return rc < 0 ? http_fail_io(k, conn, rc, "write") : 0;
+}
+
+/* Reads until the response is whole. */
+static int read_response(struct http_call *k, struct http_conn *conn, struct http1_reader *r)
+{
+    uint8_t *bytes = http_pool_scratch();
+    if (!bytes)
+        return http_fail_plain(k, err_set(-ENOMEM, "read buffer"), HTTP_ERROR_DEFAULT);
+    int rc = HTTP1_MORE;
+    for (unsigned reads = 1; rc == HTTP1_MORE; reads++) {
+        size_t len;
+        uint8_t *room = http1_reader_room(r, &len);
+        ssize_t n = stream_read(conn->stream, room ? room : bytes, room ? len : HTTP_SCRATCH_BYTES,
+                                k->deadline_ns);
+        if (n < 0)
+            return http_fail_io(k, conn, (int)n, "read");
+        if (k->first_ns == 0 && n > 0)
+            k->first_ns = stream_arrival_ns(conn->stream);
+        if (n == 0)
+            rc = http1_reader_eof(r);
+        else
+            rc = room ? http1_reader_claim(r, (size_t)n) : http1_reader_feed(r, bytes, (size_t)n);
+        k->in_body = r->head_done;
+        if (rc == HTTP1_MORE && reads % 16 == 0 && co_check_slice() < 0)
+            return -ECANCELED;
+    }
+    return rc < 0 ? http_fail_read(k, conn, rc) : 0;
+}
+
+static void note_times(struct http_call *k, int64_t begin_ns, const struct http_conn *conn,
+                       int64_t end)
+{
+    struct http_timings *t = &k->ret->timings;
+    if (k->wrote_ns != 0)
+        t->sending_ns = MAX(k->wrote_ns - begin_ns, (int64_t)0);
+    if (k->wrote_ns != 0 && k->first_ns == 0)
+        t->waiting_ns = end - k->wrote_ns;
+    else if (k->wrote_ns != 0)
+        t->waiting_ns = MAX(k->first_ns - k->wrote_ns, (int64_t)0);
+    if (k->first_ns != 0)
+        t->receiving_ns =
+            MAX((conn ? stream_arrival_ns(conn->stream) : end) - k->first_ns, (int64_t)0);
+}
+
+/* Hands the response over to the caller's struct; `whole`: not broken off. */
+static void take_response(struct http_call *k, struct http1_reader *r, const struct http_conn *conn,
+                          bool whole)
+{
+    struct http_response *ret = k->ret;
+    if (!r->head_done)
+        return;
+    http1_reader_take(r, ret);
+    int status = ret->status;
+    ret->has_body =
+        k->req->body_mode != HTTP_BODY_DISCARD && status >= 200 && status != 204 && status != 304;
+    if (!ret->has_body)
+        ret->body = STR_EMPTY;
+    k->status_101 = status == 101;
+    k->cookies_may_be_there = r->may_have_cookies;
+    k->location_may_be_there = r->may_have_location;
+    k->encoding_may_be_there = r->may_have_encoding;
+    if (!whole)
+        return;
+    ret->tls_version = conn->tls_version;
+    if (conn->tls)
+        snprintf(ret->tls_cipher, sizeof ret->tls_cipher, "%s",
+                 stream_tls(conn->stream)->cipher ? stream_tls(conn->stream)->cipher : "");
+}
+
+/* Shows the answer, put together again from its lines. */
+static void show_response(struct http_call *k)
+{
+    const struct http_response *ret = k->ret;
+    if (!k->req->on_wire || !ret->head)
+        return;
+    CLEANUP(buf_fini) struct buf head;
+    buf_init(&head, 2 * (size_t)HTTP_HEAD_MAX);
+    buf_printf(&head, "%s %.*s\r\n", ret->proto, STR_ARG(ret->status_text));
+    buf_append(&head, ret->head + ret->headers_at, ret->headers_end - ret->headers_at);
+    if (head.err == 0 && !str_eq(str_new(head.data + head.len - 4, 4), STR("\r\n\r\n")))
+        buf_z(&head, "\r\n");
+    k->req->on_wire(
+        k->req->on_trip_arg,
+        &(struct http_wire){.response = true, .head = buf_view(&head), .body = ret->body});
+}
+
+/* Go's rule: the request may go out twice. */
+static bool is_replayable(const struct http_call *k)
+{
+    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE"};
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++)
+        if (str_eqz(k->method, methods[i]))
+            return true;
+    for (size_t i = 0; i < k->req->headers_len; i++)
+        if (http_name_is(k->req->headers[i].name, "Idempotency-Key") ||
+            http_name_is(k->req->headers[i].name, "X-Idempotency-Key"))
+            return true;
+    return false;
+}
+
+/* The client's own buffer is free for the next call, once the head has been written. */
+static void release_head(struct http_client *c, struct buf *head)
+{
+    if (head != &c->head)
+        return;
+    c->head_busy = false;
+    if (head->cap > 2 * HTTP_BODY_INLINE_MAX)
+        buf_fini(head);
+}
+
+/* Sends and reads on `conn`, which it takes over.  *ret_stale: the failure is only that a kept
+ * connection had been closed meanwhile, and the request may be tried again. */
+static int exchange(struct http_call *k, struct http_conn *conn, int64_t begin_ns, struct buf *head,
+                    bool *ret_stale)
+{
+    struct http1_reader r;
+    http1_reader_init(&r, str_eq(k->method, STR("HEAD")), k->req->body_mode == HTTP_BODY_DISCARD,
+                      k->req->body_max ? k->req->body_max : (size_t)HTTP_BODY_MAX);
+    bool closes = false;
+    note_peer(k, conn);
+    int rc = send_request(k, conn, head, &closes);
+    release_head(k->c, head);
+    bool wrote = rc == 0;
+    if (rc == 0)
+        rc = read_response(k, conn, &r);
+    http_pool_count(k->c, conn);
+    bool hung_up = rc == E_EOF || rc == -ECONNRESET || rc == -EPIPE;
+    *ret_stale = conn->reused && hung_up && r.head_len == 0 && (is_replayable(k) || !wrote);
+    if (!*ret_stale && rc != -ECANCELED) {
+        note_times(k, begin_ns, rc == 0 ? conn : NULL, rc == 0 ? 0 : clock_mono_ns());
+        take_response(k, &r, conn, rc == 0);
+        show_response(k);
+    }
+    http1_reader_fini(&r);
+    if (rc == 0 && r.keep_alive && !closes)
+        http_pool_give(k->c, conn);
+    else
+        http_pool_close(conn);
+    return rc;
+}
+
+/* Notes that there is nothing yet of this attempt. */
+static void begin_attempt(struct http_call *k)
+{
+    k->wrote_ns = k->first_ns = 0;
+    k->in_body = false;
+    k->ret->timings = (struct http_timings){0};
+    k->ret->error_code = 0;
+    k->ret->error = "";
+}
+
+static int check_scheme(struct http_call *k)
+{
+    struct str scheme = k->url->scheme;
+    if (!str_eqz(scheme, "http") && !str_eqz(scheme, "https"))
+        return http_fail_plain(
+            k, err_set(-EINVAL, "unsupported protocol scheme \"%.*s\"", STR_ARG(scheme)),
+            HTTP_ERROR_DEFAULT);
+    if (k->url->host.len == 0)
+        return http_fail_plain(k, err_set(-EINVAL, "http: no Host in request URL"),
+                               HTTP_ERROR_DEFAULT);
+    return 0;
+}
+
+int http_trip_make(struct http_call *k)
+{
+    struct http_client *c = k->c;
+    begin_attempt(k);
+    int rc = check_scheme(k);
+    if (rc < 0)
+        return rc;
+    bool tls = k->url->scheme.len == 5;
+    CLEANUP(buf_fini) struct buf own_head;
+    buf_init(&own_head, HTTP_REQUEST_HEAD_MAX + HTTP_BODY_INLINE_MAX);
+    bool stale;
+    do {
+        begin_attempt(k);
+        int64_t start = clock_mono_ns(), begin = start;
+        if (k->deadline_ns == 0)
+            k->deadline_ns = start + k->req->timeout_ns;
+        struct http_conn *conn = http_pool_take(c, k->url, tls);
+        if (!conn) {
+            rc = http_pool_connect(k, tls, &conn);
+            if (rc < 0)
+                return rc;
+            begin = clock_mono_ns();
+            k->ret->timings.blocked_ns = begin - start;
+        }
+        /* The head must stay put while it is written: a second call of this client meanwhile has
+         * its own buffer. */
+        bool shared = !c->head_busy;
+        struct buf *head = shared ? &c->head : &own_head;
+        c->head_busy = true;
+        buf_reset(head);
+        rc = exchange(k, conn, begin, head, &stale);
+    } while (stale);
+    return rc;
+}
