@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "codec/archive_path.h"
 #include "js/specifier.h"
 #include "js/text_codec.h"
 #include "js/vm_int.h"
@@ -107,12 +108,17 @@ static JSValue global_open(JSContext *ctx, JSValueConst this_val, int argc, JSVa
         return JS_EXCEPTION;
     if (name.s.len == 0)
         return js_throw(ctx, "open() can't be used with an empty filename");
-    bool relative = name.s.ptr[0] != '/' && !str_starts(name.s, STR("file://"));
+    bool windows = vm->program->bundled && archive_path_is_windows(name.s);
+    bool relative = name.s.ptr[0] != '/' && !windows && !str_starts(name.s, STR("file://"));
     if (vm->first && relative)
         warn_of_folder(vm, name.s);
     struct buf path;
     buf_init(&path, JS_PATH_MAX);
-    int rc = specifier_file_path(str_of(vm->program->main_dir), name.s, &path);
+    int rc = 0;
+    if (windows)
+        archive_path_write(&path, name.s);
+    else
+        rc = specifier_file_path(str_of(vm->program->main_dir), name.s, &path);
     JSValue v =
         rc < 0 ? js_throw_err(ctx, rc) : open_path(vm, buf_view(&path), str_find(mode.s, 'b') >= 0);
     buf_fini(&path);

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "codec/archive_path.h"
 #include "js/compile.h"
 #include "js/program_int.h"
 #include "js/specifier.h"
@@ -84,8 +85,25 @@ static int file_add(struct js_program *p, struct str path, uint8_t *data, size_t
     return 0;
 }
 
+/* An archive's file: paths in it are spelled so that they tell nothing of its author. */
+static int bundled_file(struct js_program *p, struct str path, struct js_file *ret)
+{
+    CLEANUP(buf_fini) struct buf key;
+    buf_init(&key, JS_PATH_MAX);
+    archive_path_write(&key, path);
+    if (buf_finish(&key) < 0)
+        return buf_finish(&key);
+    size_t at = (size_t)map_get(&p->file_at, buf_view(&key));
+    if (at == 0)
+        return -ENOENT;
+    *ret = p->files[at - 1];
+    return 0;
+}
+
 int program_file(struct js_program *p, struct str path, struct js_file *ret)
 {
+    if (p->bundled)
+        return bundled_file(p, path, ret);
     size_t at = (size_t)map_get(&p->file_at, path);
     if (at == 0) {
         if (p->sealed)
@@ -266,23 +284,26 @@ static int program_read_main(struct js_program *p, const char *path, struct str 
     return 0;
 }
 
-int js_program_load(const char *path, struct str source, const char *pwd, struct js_program **ret)
+static int program_new(const char *shown, struct js_program **ret)
 {
     struct js_program *p = mem_calloc(1, sizeof *p);
     if (!p)
-        return err_set(-ENOMEM, "script %s", path);
+        return err_set(-ENOMEM, "script %s", shown);
     map_init(&p->file_at, JS_FILES_MAX);
     map_init(&p->unit_at, JS_FILES_MAX);
     int rc = shared_arrays_new(&p->shared);
-    if (rc == 0)
-        rc = program_paths(p, path, pwd);
-    if (rc == 0)
-        rc = program_read_main(p, path, source);
     if (rc < 0) {
         js_program_free(p);
         return rc;
     }
-    rc = compile_start(p);
+    *ret = p;
+    return 0;
+}
+
+/* Compiles the main file, which has been read, and what it imports. Frees `p` on failure. */
+static int program_compile(struct js_program *p, const char *shown, struct js_program **ret)
+{
+    int rc = compile_start(p);
     uint32_t unit = 0;
     if (rc == 0)
         rc = unit_add(p, str_of(p->main_path), str_of(p->main_dir), &unit);
@@ -292,7 +313,7 @@ int js_program_load(const char *path, struct str source, const char *pwd, struct
         rc = program_make_image(p);
     if (rc < 0) {
         int exit_code = err_get()->exit_code;
-        rc = err_wrap(rc, "could not initialize '%s': could not load JS test 'file://%s'", path,
+        rc = err_wrap(rc, "could not initialize '%s': could not load JS test 'file://%s'", shown,
                       p->main_path);
         rc = err_exit(rc, exit_code ? exit_code : EXIT_SCRIPT);
         js_program_free(p);
@@ -300,6 +321,54 @@ int js_program_load(const char *path, struct str source, const char *pwd, struct
     }
     *ret = p;
     return 0;
+}
+
+int js_program_load(const char *path, struct str source, const char *pwd, struct js_program **ret)
+{
+    struct js_program *p;
+    int rc = program_new(path, &p);
+    if (rc < 0)
+        return rc;
+    rc = program_paths(p, path, pwd);
+    if (rc == 0)
+        rc = program_read_main(p, path, source);
+    if (rc < 0) {
+        js_program_free(p);
+        return rc;
+    }
+    return program_compile(p, path, ret);
+}
+
+/* A copy with the NUL that QuickJS wants behind what it parses. */
+static int bundle_add(struct js_program *p, const struct js_file *f)
+{
+    uint8_t *data = mem_alloc(f->len + 1);
+    if (!data)
+        return err_set(-ENOMEM, "file %s", f->path);
+    if (f->len > 0)
+        memcpy(data, f->data, f->len);
+    data[f->len] = 0;
+    return file_add(p, str_of(f->path), data, f->len);
+}
+
+int js_program_load_bundle(const char *shown, const struct js_bundle *b, struct js_program **ret)
+{
+    struct js_program *p;
+    int rc = program_new(shown, &p);
+    if (rc < 0)
+        return rc;
+    p->bundled = true;
+    p->main_path = mem_strdup(b->main);
+    p->main_dir = mem_strdup(b->dir);
+    if (!p->main_path || !p->main_dir)
+        rc = err_set(-ENOMEM, "script %s", shown);
+    for (size_t i = 0; rc == 0 && i < b->files_len; i++)
+        rc = bundle_add(p, &b->files[i]);
+    if (rc < 0) {
+        js_program_free(p);
+        return rc;
+    }
+    return program_compile(p, shown, ret);
 }
 
 int program_seal(struct js_program *p)
@@ -348,6 +417,11 @@ void js_program_free(struct js_program *p)
 const char *js_program_main_path(const struct js_program *p)
 {
     return p->main_path;
+}
+
+const char *js_program_main_dir(const struct js_program *p)
+{
+    return p->main_dir;
 }
 
 size_t js_program_files_len(const struct js_program *p)

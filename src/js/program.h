@@ -23,15 +23,29 @@ struct js_file {
     size_t len;
 };
 
+/* A script that brings all its files along: an archive (load/test_archive.h). */
+struct js_bundle {
+    const char *main; /* the main file's path, or "https://…" */
+    const char *dir;  /* folder that its relative names start from */
+    const struct js_file
+        *files; /* [0] is the main one; paths as codec/archive_path.h spells them */
+    size_t files_len;
+};
+
 /* `path`: as the user typed it ("-": `source` holds stdin's text and `pwd` its folder).  Reads and
  * compiles the main file and everything it imports statically.  Not on a coroutine; may block on
  * files.  E_NOT_FOUND (main file: exit code 255, imports: 107), E_SCRIPT (syntax: 107) with k6's
  * message forms: "could not initialize 'x.js': could not load JS test 'file:///…': …". */
 NODISCARD int js_program_load(const char *path, struct str source, const char *pwd,
                               struct js_program **ret);
+/* The same of an archive, which `shown` names in messages: imports and open() find what is in it
+ * and nothing else.  Copies what it needs of `b`. */
+NODISCARD int js_program_load_bundle(const char *shown, const struct js_bundle *b,
+                                     struct js_program **ret);
 void js_program_free(struct js_program *p);
 
 const char *js_program_main_path(const struct js_program *p); /* absolute path of the main file */
+const char *js_program_main_dir(const struct js_program *p);  /* where its relative names start */
 size_t js_program_files_len(const struct js_program *p); /* grows by open() in the first init */
 struct js_file js_program_file_at(const struct js_program *p, size_t i); /* [0] is the main file */
 

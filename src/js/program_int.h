@@ -50,6 +50,7 @@ struct js_program {
     struct map unit_at; /* name -> index + 1 */
 
     struct js_image *image; /* the newest */
+    bool bundled;           /* an archive's: no file comes from a disk */
     bool sealed;
     bool first_vm_made;
     struct shared_arrays *shared; /* js/shared.h; may change after the seal, too */

@@ -469,6 +469,7 @@ static void run_fini(struct run *r)
     mem_free(r->shared);
     buf_fini(&r->options_json);
     buf_fini(&r->archive_json);
+    buf_fini(&r->script_json);
     buf_fini(&r->setup_data);
     if (r->loop != NULL)
         loop_free(r->loop);
@@ -478,7 +479,10 @@ static void run_fini(struct run *r)
 
 static int run_open(struct run *r)
 {
-    int rc = js_program_load(r->req->script_arg, r->req->source, r->req->pwd, &r->program);
+    const struct run_request *q = r->req;
+    int rc = q->archive != NULL
+                 ? js_program_load_bundle(q->script_arg, &q->archive->bundle, &r->program)
+                 : js_program_load(q->script_arg, q->source, q->pwd, &r->program);
     if (rc == 0)
         rc = registry_new(&r->registry);
     if (rc == 0)
@@ -494,26 +498,33 @@ static int run_open(struct run *r)
     return rc;
 }
 
-int run_test(const struct run_request *req)
+int run_drive(const struct run_request *req, const struct inspector *inspector, co_fn *main)
 {
     struct run *r = mem_calloc(1, sizeof *r);
     if (r == NULL)
         return err_set_errno(-ENOMEM, "run");
     r->req = req;
+    r->inspector = inspector;
     r->wall_offset_ns = clock_wall_ns() - clock_mono_ns();
     arena_init(&r->arena, LOAD_OPTIONS_BYTES);
     buf_init(&r->options_json, LOAD_JSON_BYTES);
     buf_init(&r->archive_json, LOAD_JSON_BYTES);
+    buf_init(&r->script_json, LOAD_JSON_BYTES);
     buf_init(&r->setup_data, LOAD_JSON_BYTES);
     timer_init(&r->second_tick, on_second);
     timer_init(&r->ui_tick, on_ui_tick);
     int rc = run_open(r);
     if (rc == 0)
-        rc = co_spawn(r->loop, run_main, r, &r->main);
+        rc = co_spawn(r->loop, main, r, &r->main);
     if (rc == 0) {
         loop_run(r->loop);
         rc = verdict(r);
     }
     run_fini(r);
     return rc;
+}
+
+int run_test(const struct run_request *req)
+{
+    return run_drive(req, NULL, run_main);
 }

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "load/options.h"
 #include "load/status.h"
+#include "load/test_archive.h"
 #include "metrics/metrics.h"
 #include "output/output.h"
 #include "output/summary.h"
@@ -57,6 +58,8 @@ struct run_request {
     const char *script_arg; /* as typed; "-": the text is in `source` */
     struct str source;
     const char *pwd; /* absolute */
+    const struct test_archive
+        *archive; /* the script comes from it; NULL: from a file or `source` */
 
     /* Layers below and above the script's options; NULL: empty. */
     const struct options *config_layer, *env_layer, *cli_layer;
@@ -78,6 +81,23 @@ struct run_request {
     size_t outputs_len;
     const struct run_ui *ui;
 };
+
+/* What a script says of its test. */
+struct run_inspection {
+    struct str script_options; /* JSON: of the script (or archive) alone, nothing consolidated */
+    /* With `plan` only: */
+    struct str options;  /* JSON: consolidated, as archives keep them */
+    struct str derived;  /* JSON: with the scenarios that shortcuts stand for */
+    int64_t duration_ns; /* the longest that the test can take, graceful stops included */
+    uint32_t vus_max;
+    const struct output_run_info *info;
+};
+typedef int run_inspect_fn(void *arg, const struct run_inspection *what);
+
+/* Runs the init code once and no test; `fn` gets what came out, valid within the call.  plan: put
+ * all layers together and check that the test is possible.  Errors are those of run_test() and of
+ * `fn`. */
+NODISCARD int run_inspect(const struct run_request *req, bool plan, run_inspect_fn *fn, void *arg);
 
 /* 0, or a negative code with message and exit code in the error slot (not yet logged).  Crossed
  * thresholds are E_REFUSED with exit code 99, a signal -ECANCELED with 105. */

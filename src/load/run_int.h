@@ -158,8 +158,16 @@ enum run_end {
     RUN_FAILED,      /* err says why */
 };
 
+/* What run_inspect() wants to know. */
+struct inspector {
+    bool plan;
+    run_inspect_fn *fn;
+    void *arg;
+};
+
 struct run {
     const struct run_request *req;
+    const struct inspector *inspector; /* NULL: the test is run */
     struct loop *loop;
     struct co *main;
     struct arena arena;
@@ -174,6 +182,7 @@ struct run {
     struct thresholds thresholds;
     struct buf options_json; /* derived, for VMs (w) */
     struct buf archive_json; /* consolidated */
+    struct buf script_json;  /* of the script alone; for run_inspect() only */
     struct buf setup_data;   /* (w) from `go` on */
     int64_t wall_offset_ns;  /* (w) */
     bool has_setup, has_teardown, has_summary;
@@ -240,7 +249,12 @@ YIELDS NODISCARD int run_summary(struct run *r, const struct snapshot *s);
 
 uint32_t run_count_workers(const struct run *r); /* threads that will run iterations */
 
+/* run.c: the run's life around `main`, a coroutine that gets the run. */
+NODISCARD int run_drive(const struct run_request *req, const struct inspector *inspector,
+                        co_fn *main);
+
 /* run_outputs.c */
+NODISCARD int run_info_fill(struct run *r); /* r->info */
 YIELDS NODISCARD int run_outputs_start(struct run *r);
 YIELDS void run_outputs_stop(struct run *r, const struct output_result *result);
 

@@ -25,7 +25,7 @@ static int list_files(struct run *r)
     return 0;
 }
 
-static int fill_info(struct run *r)
+int run_info_fill(struct run *r)
 {
     const char *path = js_program_main_path(r->program);
     const char *slash = strrchr(path, '/');
@@ -34,7 +34,7 @@ static int fill_info(struct run *r)
         .script_arg = r->req->script_arg,
         .script_path = path,
         .name = slash != NULL ? slash + 1 : path,
-        .pwd = r->req->pwd,
+        .pwd = js_program_main_dir(r->program),
         .options_json = buf_view(&r->archive_json),
         .vus_max = r->plan.vus_most,
         .duration_max_ns = r->plan.end_ns,
@@ -73,7 +73,7 @@ int run_outputs_start(struct run *r)
     r->descriptions = arena_calloc(&r->arena, r->req->outputs_len + 1, sizeof *r->descriptions);
     if (r->descriptions == NULL)
         return -ENOMEM;
-    int rc = fill_info(r);
+    int rc = run_info_fill(r);
     r->interruptible = true;
     for (size_t i = 0; rc == 0 && i < r->req->outputs_len; i++) {
         const struct output *o = &r->req->outputs[i];

@@ -92,6 +92,10 @@ static int read_script_options(struct run *r, struct js_vm *vm, struct options *
     int rc = check_stages(r, vm);
     if (rc < 0)
         return rc;
+    if (r->req->archive != NULL) { /* what the script says is in them already */
+        rc = options_parse_json(ret, r->req->archive->options_json, OPTIONS_ARCHIVE);
+        return rc < 0 ? err_exit(not_initialised(r, rc), EXIT_CONFIG) : 0;
+    }
     rc = js_vm_options_json(vm, &json);
     if (rc == 0)
         rc = buf_finish(&json);
@@ -143,6 +147,12 @@ static int prepare(struct run *r, struct js_vm *vm)
 {
     struct options script;
     int rc = read_script_options(r, vm, &script);
+    if (rc == 0 && r->inspector != NULL) {
+        options_write_json(&script, &r->script_json);
+        rc = buf_finish(&r->script_json);
+        if (rc < 0 || !r->inspector->plan)
+            return rc;
+    }
     if (rc == 0)
         rc = consolidate(r, vm, &script);
     if (rc == 0)

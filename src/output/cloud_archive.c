@@ -3,18 +3,35 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/limits.h"
+#include "codec/archive_path.h"
 #include "codec/tar.h"
 
-/* A file URL as a JSON string. */
-static void put_file_url(struct buf *b, const char *path)
+#include <stdbool.h>
+
+static bool is_remote(const char *path)
 {
-    struct buf url;
-    buf_init(&url, TAR_NAME_MAX + 8);
-    buf_printf(&url, "file://%s", path);
+    return str_starts(str_of(path), STR("https://"));
+}
+
+/* A file's URL as a JSON string. */
+static void put_url(struct buf *b, const char *path)
+{
+    struct buf url, spelled;
+    buf_init(&url, 4 * TAR_NAME_MAX);
+    buf_init(&spelled, TAR_NAME_MAX);
+    if (is_remote(path)) {
+        buf_z(&url, path);
+    } else {
+        archive_path_write(&spelled, str_of(path));
+        buf_z(&url, "file://");
+        archive_path_escape(&url, buf_view(&spelled));
+    }
     buf_json_str(b, buf_view(&url));
-    if (buf_finish(&url) < 0 && b->err == 0)
-        b->err = buf_finish(&url);
+    int rc = buf_finish(&spelled) < 0 ? buf_finish(&spelled) : buf_finish(&url);
+    if (rc < 0 && b->err == 0)
+        b->err = rc;
     buf_fini(&url);
+    buf_fini(&spelled);
 }
 
 static void write_metadata(const struct output_run_info *info, struct buf *b)
@@ -22,9 +39,9 @@ static void write_metadata(const struct output_run_info *info, struct buf *b)
     buf_z(b, "{\"type\":\"js\",\"options\":");
     buf_str(b, info->options_json);
     buf_z(b, ",\"filename\":");
-    put_file_url(b, info->script_path);
+    put_url(b, info->script_path);
     buf_z(b, ",\"pwd\":");
-    put_file_url(b, info->pwd);
+    put_url(b, info->pwd);
     buf_z(b, ",\"env\":{");
     for (size_t i = 0; i < info->env_len; i++) {
         buf_z(b, i ? "," : "");
@@ -35,11 +52,18 @@ static void write_metadata(const struct output_run_info *info, struct buf *b)
     buf_z(b, "},\"compatibilityMode\":\"extended\",\"k6version\":\"2.2.0\",\"goos\":\"linux\"}");
 }
 
-/* "/home/x/a.js" → "file/home/x/a.js", valid until the next call with the same buf. */
+/* "/home/x/a.js" → "file/home/nobody/a.js", "https://h/a.js" → "https/h/a.js"; valid until the next
+ * call with the same buf. */
 static struct str entry_path(struct buf *b, const char *path)
 {
     buf_reset(b);
-    buf_printf(b, "file%s%s", path[0] == '/' ? "" : "/", path);
+    if (is_remote(path)) {
+        buf_z(b, "https/");
+        archive_path_unescape(b, str_of(path + strlen("https://")));
+    } else {
+        buf_z(b, "file");
+        archive_path_write(b, str_of(path));
+    }
     return buf_view(b);
 }
 
