@@ -74,6 +74,9 @@
 #define JS_FILE_BYTES_MAX     (512L * 1024 * 1024)       /* one script file or open(); it is held in memory */
 #define JS_FILES_MAX          20000                      /* modules and opened files; TAR_ENTRIES_MAX */
 #define JS_PATH_MAX           4096                       /* PATH_MAX */
+#define JS_REMOTE_FILES_MAX   2000                       /* modules from the web; libraries come as a handful */
+#define JS_REMOTE_BYTES_MAX   (64L * 1024 * 1024)        /* one of them */
+#define JS_REMOTE_TIMEOUT_NS  (60 * NS_PER_S)            /* k6's, for one fetch */
 #define JS_NATIVE_STACK_BYTES (64 * 1024)                /* kept free below the script's deepest frame: a TLS handshake */
 #define JS_VU_MEMORY_MAX      (1024L * 1024 * 1024)      /* of one VU's script, unless said otherwise */
 #define JS_TIMERS_MAX         1000000                    /* of one VU */

@@ -34,7 +34,8 @@ static char *template_normalize(JSContext *ctx, const char *base, const char *na
     /* Here, and not in the loader, the specifier is still as it was written. */
     uint32_t unit;
     if (rc == 0 && !specifier_is_builtin(buf_view(&out)))
-        rc = program_unit_load(p, str_of(name), specifier_path_of(buf_view(&out)), &unit);
+        rc = program_unit_load(p, &(struct js_import){str_of(name), buf_view(&out), str_of(base)},
+                               &unit);
     else if (rc == 0)
         rc = program_builtin_check(buf_view(&out));
     if (rc < 0)

@@ -3,6 +3,7 @@
  * VMs never touch most of it.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "base/err.h"
@@ -76,7 +77,7 @@ static void warn_of_folder(struct js_vm *vm, struct str path)
     JSAtom caller = JS_GetScriptOrModuleName(vm->ctx, 1);
     const char *name = caller != JS_ATOM_NULL ? JS_AtomToCString(vm->ctx, caller) : NULL;
     int unit = name ? program_unit_find(vm->program, str_of(name)) : -1;
-    if (unit >= 0 && !str_eqz(str_of(vm->program->units[unit].dir), vm->program->main_dir))
+    if (unit >= 0 && strcmp(vm->program->units[unit].dir, vm->program->main_dir) != 0)
         log_warning("open() of \"%.*s\" in %s is relative to the main script's folder, not to "
                     "that file's",
                     STR_ARG(path), name);
@@ -118,7 +119,7 @@ static JSValue global_open(JSContext *ctx, JSValueConst this_val, int argc, JSVa
     if (windows)
         archive_path_write(&path, name.s);
     else
-        rc = specifier_file_path(str_of(vm->program->main_dir), name.s, &path);
+        rc = specifier_file_path(str_of(vm->program->open_dir), name.s, &path);
     JSValue v =
         rc < 0 ? js_throw_err(ctx, rc) : open_path(vm, buf_view(&path), str_find(mode.s, 'b') >= 0);
     buf_fini(&path);

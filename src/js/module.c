@@ -125,22 +125,22 @@ static struct vm_unit *vm_unit(struct js_vm *vm, uint32_t unit)
 
 struct load_job {
     struct js_program *program;
-    struct str spec, path;
+    const struct js_import *what;
     uint32_t unit;
 };
 
 static int load_job_run(void *arg)
 {
     struct load_job *j = arg;
-    return program_unit_load(j->program, j->spec, j->path, &j->unit);
+    return program_unit_load(j->program, j->what, &j->unit);
 }
 
-/* The unit called `name`, compiled now when it may be.  The compiler needs more stack than a
- * coroutine has, hence the other thread. */
-static int unit_find(struct js_vm *vm, struct str spec, struct str name, uint32_t *ret)
+/* The unit that is imported, compiled now when it may be.  The compiler needs more stack than a
+ * coroutine has, and what comes from the web blocks, hence the other thread. */
+static int unit_find(struct js_vm *vm, const struct js_import *what, uint32_t *ret)
 {
-    int found = program_unit_find(vm->program, name);
-    struct load_job job = {vm->program, spec, specifier_path_of(name), 0};
+    int found = program_unit_find(vm->program, what->name);
+    struct load_job job = {vm->program, what, 0};
     int rc = found < 0 && !vm->program->sealed && co_self() ? offload_run(load_job_run, &job)
                                                             : load_job_run(&job);
     if (rc == 0)
@@ -327,7 +327,7 @@ static char *vm_normalize(JSContext *ctx, const char *base, const char *name, vo
     int rc = program_resolve(vm->program, str_of(base), str_of(name), &out);
     uint32_t unit;
     if (rc == 0 && !specifier_is_builtin(buf_view(&out)))
-        rc = unit_find(vm, str_of(name), buf_view(&out), &unit);
+        rc = unit_find(vm, &(struct js_import){str_of(name), buf_view(&out), str_of(base)}, &unit);
     char *result = NULL;
     if (rc < 0)
         js_throw_err(ctx, rc);
@@ -396,14 +396,14 @@ static JSValue require_module(struct js_vm *vm, uint32_t unit)
     return js_throw(ctx, "require() of a module that awaits at its top level: import it");
 }
 
-static JSValue require_name(struct js_vm *vm, struct str spec, struct str name)
+static JSValue require_name(struct js_vm *vm, const struct js_import *what)
 {
-    if (specifier_is_builtin(name)) {
-        const struct js_api_module *m = js_api_find(name);
-        return m ? api_object(vm, m) : js_throw_err(vm->ctx, program_builtin_check(name));
+    if (specifier_is_builtin(what->name)) {
+        const struct js_api_module *m = js_api_find(what->name);
+        return m ? api_object(vm, m) : js_throw_err(vm->ctx, program_builtin_check(what->name));
     }
     uint32_t unit;
-    int rc = unit_find(vm, spec, name, &unit);
+    int rc = unit_find(vm, what, &unit);
     if (rc < 0)
         return js_throw_err(vm->ctx, rc);
     if (vm->program->units[unit].kind == JS_UNIT_COMMONJS)
@@ -427,7 +427,8 @@ JSValue module_require(JSContext *ctx, JSValueConst this_val, int argc, JSValueC
     struct buf name;
     buf_init(&name, JS_PATH_MAX);
     int rc = program_resolve(vm->program, str_of(base), spec.s, &name);
-    JSValue v = rc < 0 ? js_throw_err(ctx, rc) : require_name(vm, spec.s, buf_view(&name));
+    const struct js_import what = {spec.s, buf_view(&name), str_of(base)};
+    JSValue v = rc < 0 ? js_throw_err(ctx, rc) : require_name(vm, &what);
     buf_fini(&name);
     JS_FreeCString(ctx, base);
     JS_FreeAtom(ctx, caller);

@@ -12,6 +12,7 @@
 #include "codec/archive_path.h"
 #include "js/compile.h"
 #include "js/program_int.h"
+#include "js/remote.h"
 #include "js/specifier.h"
 
 enum { EXIT_SCRIPT = 107 };
@@ -85,6 +86,15 @@ static int file_add(struct js_program *p, struct str path, uint8_t *data, size_t
     return 0;
 }
 
+static int file_find(const struct js_program *p, struct str key, struct js_file *ret)
+{
+    size_t at = (size_t)map_get(&p->file_at, key);
+    if (at == 0)
+        return E_NOT_FOUND;
+    *ret = p->files[at - 1];
+    return 0;
+}
+
 /* An archive's file: paths in it are spelled so that they tell nothing of its author. */
 static int bundled_file(struct js_program *p, struct str path, struct js_file *ret)
 {
@@ -93,36 +103,67 @@ static int bundled_file(struct js_program *p, struct str path, struct js_file *r
     archive_path_write(&key, path);
     if (buf_finish(&key) < 0)
         return buf_finish(&key);
-    size_t at = (size_t)map_get(&p->file_at, buf_view(&key));
-    if (at == 0)
-        return -ENOENT;
-    *ret = p->files[at - 1];
-    return 0;
+    return file_find(p, buf_view(&key), ret) < 0 ? -ENOENT : 0;
+}
+
+static int file_read(struct js_program *p, struct str path)
+{
+    char *z = str_dup(path);
+    if (!z)
+        return -ENOMEM;
+    uint8_t *data = NULL;
+    size_t len = 0;
+    int rc = read_file(z, &data, &len);
+    mem_free(z);
+    return rc < 0 ? rc : file_add(p, path, data, len);
 }
 
 int program_file(struct js_program *p, struct str path, struct js_file *ret)
 {
     if (p->bundled)
         return bundled_file(p, path, ret);
-    size_t at = (size_t)map_get(&p->file_at, path);
-    if (at == 0) {
-        if (p->sealed)
-            return E_NOT_FOUND;
-        char *z = str_dup(path);
-        if (!z)
-            return -ENOMEM;
-        uint8_t *data = NULL;
-        size_t len = 0;
-        int rc = read_file(z, &data, &len);
-        mem_free(z);
-        if (rc == 0)
-            rc = file_add(p, path, data, len);
-        if (rc < 0)
-            return rc;
-        at = p->files_len;
-    }
-    *ret = p->files[at - 1];
-    return 0;
+    if (file_find(p, path, ret) == 0)
+        return 0;
+    if (p->sealed)
+        return E_NOT_FOUND;
+    int rc = file_read(p, path);
+    return rc < 0 ? rc : file_find(p, path, ret);
+}
+
+/* Gets `url` from the web and keeps it as `key`. */
+static int file_fetch(struct js_program *p, struct str url, struct str key)
+{
+    int rc = p->remote ? 0 : remote_new(&p->remote);
+    if (rc < 0)
+        return rc;
+    CLEANUP(buf_fini) struct buf body;
+    buf_init(&body, JS_REMOTE_BYTES_MAX + 1);
+    rc = remote_fetch(p->remote, url, &body);
+    buf_byte(&body, 0); /* QuickJS wants a NUL behind what it parses */
+    if (rc == 0)
+        rc = buf_finish(&body);
+    if (rc < 0)
+        return rc;
+    size_t len;
+    uint8_t *data = buf_take(&body, &len);
+    return file_add(p, key, data, len - 1);
+}
+
+int program_module_file(struct js_program *p, struct str name, struct js_file *ret)
+{
+    CLEANUP(buf_fini) struct buf key;
+    buf_init(&key, JS_PATH_MAX);
+    int rc = specifier_key(name, &key);
+    if (rc < 0)
+        return rc;
+    if (!specifier_is_remote(name))
+        return program_file(p, buf_view(&key), ret);
+    if (file_find(p, buf_view(&key), ret) == 0)
+        return 0;
+    if (p->sealed || p->bundled)
+        return err_set(E_NOT_FOUND, "it isn't in the archive");
+    rc = file_fetch(p, name, buf_view(&key));
+    return rc < 0 ? rc : file_find(p, buf_view(&key), ret);
 }
 
 /* ---- units ---------------------------------------------------------------------------------- */
@@ -132,74 +173,100 @@ int program_unit_find(const struct js_program *p, struct str name)
     return (int)(size_t)map_get(&p->unit_at, name) - 1;
 }
 
-static int not_found(struct str spec)
+/* Where the import stands: "file:///a.js:3:20", by a look for the specifier in quotes. */
+static void append_place(struct js_program *p, const struct js_import *what, struct buf *out)
 {
-    int rc =
-        err_set(E_NOT_FOUND,
-                "The moduleSpecifier \"%.*s\" couldn't be found on local disk. Check the path: "
-                "it is relative to the file that imports it, and needs its extension",
-                STR_ARG(spec));
+    struct js_file file;
+    buf_str(out, what->from);
+    if (what->spec.len == 0 || program_unit_find(p, what->from) < 0 ||
+        program_module_file(p, what->from, &file) < 0)
+        return;
+    const uint8_t *end = file.data + file.len, *line_at = file.data, *at = file.data;
+    int line = 1;
+    for (; at + what->spec.len + 2 <= end; at++) {
+        bool quote = *at == '"' || *at == '\'' || *at == '`';
+        if (quote && at[what->spec.len + 1] == *at &&
+            memcmp(at + 1, what->spec.ptr, what->spec.len) == 0) {
+            buf_printf(out, ":%d:%zu", line, (size_t)(at - line_at) + 1);
+            return;
+        }
+        if (*at == '\n') {
+            line++;
+            line_at = at + 1;
+        }
+    }
+}
+
+/* Adds to the message of `rc` who wanted the module. */
+static int blame(struct js_program *p, const struct js_import *what, int rc)
+{
+    if (what->from.len == 0)
+        return err_exit(rc, EXIT_SCRIPT);
+    CLEANUP(buf_fini) struct buf text;
+    buf_init(&text, ERR_MESSAGE_MAX);
+    buf_z(&text, err_message());
+    buf_z(&text, "\n\tat ");
+    append_place(p, what, &text);
+    buf_byte(&text, '\n');
+    const char *z = buf_cstr(&text);
+    if (z)
+        rc = err_set(rc, "%s", z);
     return err_exit(rc, EXIT_SCRIPT);
 }
 
-static int unit_add(struct js_program *p, struct str path, struct str dir, uint32_t *ret)
+static int not_found(struct str spec)
+{
+    return err_set(E_NOT_FOUND,
+                   "The moduleSpecifier \"%.*s\" couldn't be found on local disk. Check the path: "
+                   "it is relative to the file that imports it, and needs its extension",
+                   STR_ARG(spec));
+}
+
+/* Says why the module's file can't be had. */
+static int no_file(struct js_program *p, const struct js_import *what, int rc)
+{
+    if (specifier_is_remote(what->name))
+        rc = err_set(rc,
+                     "The moduleSpecifier \"%.*s\" couldn't be retrieved from the resolved url "
+                     "\"%.*s\". Error : \"%s\"",
+                     STR_ARG(what->spec), STR_ARG(what->name), err_message());
+    else if (rc == -ENOENT || rc == -ENOTDIR)
+        rc = not_found(what->spec);
+    else
+        rc = err_set_errno(rc, "read %.*s", STR_ARG(specifier_path_of(what->name)));
+    return blame(p, what, rc);
+}
+
+static int unit_add(struct js_program *p, struct str name, struct str dir, uint32_t *ret)
 {
     int rc = mem_grow(&p->units, &p->units_cap, p->units_len + 1, JS_FILES_MAX, sizeof *p->units);
     if (rc < 0)
         return err_set(rc, "too many modules in one script");
-    struct buf name;
-    buf_init(&name, JS_PATH_MAX);
-    buf_z(&name, "file://");
-    buf_str(&name, path);
     struct js_unit u = {.compiled = JS_UNDEFINED};
-    u.name = str_dup(buf_view(&name));
+    u.name = str_dup(name);
     u.dir = str_dup(dir);
-    rc = buf_finish(&name);
-    buf_fini(&name);
-    if (rc == 0 && (!u.name || !u.dir))
+    if (!u.name || !u.dir)
         rc = -ENOMEM;
     if (rc == 0)
-        rc = map_put(&p->unit_at, str_of(u.name), (void *)(p->units_len + 1));
+        rc = map_put(&p->unit_at, name, (void *)(p->units_len + 1));
     if (rc < 0) {
         mem_free(u.name);
         mem_free(u.dir);
-        return err_set(rc, "module %.*s", STR_ARG(path));
+        return err_set(rc, "module %.*s", STR_ARG(name));
     }
     *ret = (uint32_t)p->units_len;
     p->units[p->units_len++] = u;
     return 0;
 }
 
-int program_unit_load(struct js_program *p, struct str spec, struct str path, uint32_t *ret)
+static int unit_compile(struct js_program *p, const struct js_import *what, uint32_t *ret)
 {
-    struct buf name;
-    buf_init(&name, JS_PATH_MAX);
-    buf_z(&name, "file://");
-    buf_str(&name, path);
-    int found = program_unit_find(p, buf_view(&name));
-    buf_fini(&name);
-    if (found >= 0 && p->units[found].kind == JS_UNIT_BROKEN)
-        return err_exit(err_set(E_SCRIPT, "module \"%.*s\" doesn't compile", STR_ARG(spec)),
-                        EXIT_SCRIPT);
-    if (found >= 0) {
-        *ret = (uint32_t)found;
-        return 0;
-    }
-    if (p->sealed) {
-        int rc = err_set(E_NOT_FOUND,
-                         "module \"%.*s\" was not imported in the first run of the init code",
-                         STR_ARG(spec));
-        return err_exit(rc, EXIT_SCRIPT);
-    }
     struct js_file file;
-    int rc = program_file(p, path, &file);
-    if (rc == -ENOENT || rc == -ENOTDIR)
-        return not_found(spec);
+    int rc = program_module_file(p, what->name, &file);
     if (rc < 0)
-        return err_exit(err_set_errno(rc, "read %.*s", STR_ARG(path)), EXIT_SCRIPT);
-
+        return no_file(p, what, rc);
     uint32_t unit;
-    rc = unit_add(p, path, specifier_dir_of(path), &unit);
+    rc = unit_add(p, what->name, specifier_folder_of(what->name), &unit);
     if (rc < 0)
         return rc;
     rc = compile_unit(p, unit, &file);
@@ -211,7 +278,27 @@ int program_unit_load(struct js_program *p, struct str spec, struct str path, ui
     return 0;
 }
 
-int program_resolve(const struct js_program *p, struct str base, struct str spec, struct buf *out)
+int program_unit_load(struct js_program *p, const struct js_import *what, uint32_t *ret)
+{
+    int found = program_unit_find(p, what->name);
+    if (found >= 0 && p->units[found].kind == JS_UNIT_BROKEN)
+        return err_exit(err_set(E_SCRIPT, "module \"%.*s\" doesn't compile", STR_ARG(what->spec)),
+                        EXIT_SCRIPT);
+    if (found >= 0) {
+        *ret = (uint32_t)found;
+        return 0;
+    }
+    if (p->sealed) {
+        int rc = err_set(E_NOT_FOUND,
+                         "the module \"%.*s\" was not previously resolved during initialization "
+                         "(__VU==0)",
+                         STR_ARG(what->spec));
+        return err_exit(rc, EXIT_SCRIPT);
+    }
+    return unit_compile(p, what, ret);
+}
+
+int program_resolve(struct js_program *p, struct str base, struct str spec, struct buf *out)
 {
     if (specifier_is_builtin(spec)) {
         buf_str(out, spec);
@@ -219,21 +306,61 @@ int program_resolve(const struct js_program *p, struct str base, struct str spec
     }
     int unit = program_unit_find(p, base);
     struct str dir = str_of(unit >= 0 ? p->units[unit].dir : p->main_dir);
-    struct buf path;
-    buf_init(&path, JS_PATH_MAX);
-    int rc = specifier_import_path(dir, spec, &path);
-    if (rc == 0) {
-        buf_z(out, "file://");
-        buf_str(out, buf_view(&path));
-        rc = buf_finish(out);
-    } else {
-        rc = err_exit(rc, EXIT_SCRIPT);
-    }
-    buf_fini(&path);
-    return rc;
+    int rc = specifier_resolve(dir, spec, out);
+    return rc < 0 ? blame(p, &(struct js_import){.spec = spec, .from = base}, rc) : 0;
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
+
+/* "file://" and the path. */
+static char *file_url(struct str path)
+{
+    struct buf b;
+    buf_init(&b, JS_PATH_MAX);
+    buf_z(&b, "file://");
+    buf_str(&b, path);
+    char *z = buf_finish(&b) < 0 ? NULL : str_dup(buf_view(&b));
+    buf_fini(&b);
+    return z;
+}
+
+/* The path of a folder's URL: open() takes that of one of the web, too, as in k6. */
+static char *folder_path(struct str url)
+{
+    CLEANUP(buf_fini) struct buf key;
+    buf_init(&key, JS_PATH_MAX);
+    if (specifier_key(url, &key) < 0)
+        return NULL;
+    struct str path = buf_view(&key);
+    if (specifier_is_remote(url)) {
+        path = str_new(path.ptr + sizeof "https://" - 1, path.len - (sizeof "https://" - 1));
+        ptrdiff_t slash = str_find(path, '/');
+        path = slash < 0 ? STR("/") : str_new(path.ptr + slash, path.len - (size_t)slash);
+    }
+    return str_dup(path);
+}
+
+/* The main file is called `name`; `dir` (a path or a URL) is where it looks for others, unless
+ * empty. */
+static int set_main(struct js_program *p, struct str name, struct str dir)
+{
+    CLEANUP(buf_fini) struct buf key;
+    buf_init(&key, JS_PATH_MAX);
+    int rc = specifier_key(name, &key);
+    if (rc < 0)
+        return err_set(rc, "script %.*s", STR_ARG(name));
+    while (dir.len > 1 && dir.ptr[dir.len - 1] == '/')
+        dir.len--;
+    p->main_path = str_dup(buf_view(&key));
+    p->main_name = str_dup(name);
+    if (dir.len == 0)
+        p->main_dir = str_dup(specifier_folder_of(name));
+    else
+        p->main_dir = specifier_is_remote(dir) ? str_dup(dir) : file_url(dir);
+    p->open_dir = p->main_dir ? folder_path(str_of(p->main_dir)) : NULL;
+    bool all = p->main_path && p->main_name && p->main_dir && p->open_dir;
+    return all ? 0 : err_set(-ENOMEM, "script");
+}
 
 static int program_paths(struct js_program *p, const char *path, const char *pwd)
 {
@@ -244,34 +371,38 @@ static int program_paths(struct js_program *p, const char *path, const char *pwd
             return err_set_errno(cwd ? -errno : -ENOMEM, "current folder");
         pwd = cwd;
     }
-    if (strcmp(path, "-") == 0) {
-        p->main_path = mem_strdup("/-");
-        p->main_dir = mem_strdup(pwd);
-        return p->main_path && p->main_dir ? 0 : err_set(-ENOMEM, "script");
-    }
-    struct buf full;
+    if (strcmp(path, "-") == 0)
+        return set_main(p, STR("file:///-"), str_of(pwd));
+    CLEANUP(buf_fini) struct buf full, name;
     buf_init(&full, JS_PATH_MAX);
-    int rc = specifier_file_path(str_of(pwd), str_of(path), &full);
-    if (rc == 0) {
-        p->main_path = str_dup(buf_view(&full));
-        p->main_dir = str_dup(specifier_dir_of(buf_view(&full)));
-        if (!p->main_path || !p->main_dir)
-            rc = err_set(-ENOMEM, "script %s", path);
+    buf_init(&name, JS_PATH_MAX);
+    int rc;
+    if (specifier_is_remote(str_of(path))) {
+        rc = specifier_resolve(STR("file:///"), str_of(path), &name);
+    } else {
+        rc = specifier_file_path(str_of(pwd), str_of(path), &full);
+        buf_z(&name, "file://");
+        buf_str(&name, buf_view(&full));
+        if (rc == 0)
+            rc = buf_finish(&name);
     }
-    buf_fini(&full);
-    return rc;
+    return rc < 0 ? err_exit(rc, 255) : set_main(p, buf_view(&name), STR_EMPTY);
+}
+
+static int keep_text(struct js_program *p, struct str key, struct str text)
+{
+    char *copy = str_dup(text);
+    if (!copy)
+        return err_set(-ENOMEM, "%.*s", STR_ARG(key));
+    return file_add(p, key, (uint8_t *)copy, text.len);
 }
 
 static int program_read_main(struct js_program *p, const char *path, struct str source)
 {
+    if (strcmp(path, "-") == 0)
+        return keep_text(p, str_of(p->main_path), source);
     struct js_file file;
-    if (strcmp(path, "-") == 0) {
-        char *copy = str_dup(source);
-        if (!copy)
-            return err_set(-ENOMEM, "script from stdin");
-        return file_add(p, str_of(p->main_path), (uint8_t *)copy, source.len);
-    }
-    int rc = program_file(p, str_of(p->main_path), &file);
+    int rc = program_module_file(p, str_of(p->main_name), &file);
     if (rc == -ENOENT || rc == -ENOTDIR) {
         rc = err_set(E_NOT_FOUND,
                      "The moduleSpecifier \"%s\" couldn't be found on local disk. Check the path "
@@ -279,8 +410,11 @@ static int program_read_main(struct js_program *p, const char *path, struct str 
                      path);
         return err_exit(rc, 255);
     }
-    if (rc < 0)
-        return err_exit(err_set_errno(rc, "read script %s", path), 255);
+    if (rc < 0) {
+        const struct js_import what = {.spec = str_of(path), .name = str_of(p->main_name)};
+        rc = no_file(p, &what, rc);
+        return err_exit(rc, 255);
+    }
     return 0;
 }
 
@@ -306,15 +440,15 @@ static int program_compile(struct js_program *p, const char *shown, struct js_pr
     int rc = compile_start(p);
     uint32_t unit = 0;
     if (rc == 0)
-        rc = unit_add(p, str_of(p->main_path), str_of(p->main_dir), &unit);
+        rc = unit_add(p, str_of(p->main_name), str_of(p->main_dir), &unit);
     if (rc == 0)
         rc = compile_unit(p, unit, &p->files[0]);
     if (rc == 0)
         rc = program_make_image(p);
     if (rc < 0) {
         int exit_code = err_get()->exit_code;
-        rc = err_wrap(rc, "could not initialize '%s': could not load JS test 'file://%s'", shown,
-                      p->main_path);
+        rc = err_wrap(rc, "could not initialize '%s': could not load JS test '%s'", shown,
+                      p->main_name);
         rc = err_exit(rc, exit_code ? exit_code : EXIT_SCRIPT);
         js_program_free(p);
         return rc;
@@ -339,16 +473,12 @@ int js_program_load(const char *path, struct str source, const char *pwd, struct
     return program_compile(p, path, ret);
 }
 
-/* A copy with the NUL that QuickJS wants behind what it parses. */
-static int bundle_add(struct js_program *p, const struct js_file *f)
+static int bundle_paths(struct js_program *p, const struct js_bundle *b)
 {
-    uint8_t *data = mem_alloc(f->len + 1);
-    if (!data)
-        return err_set(-ENOMEM, "file %s", f->path);
-    if (f->len > 0)
-        memcpy(data, f->data, f->len);
-    data[f->len] = 0;
-    return file_add(p, str_of(f->path), data, f->len);
+    if (specifier_is_remote(str_of(b->main)))
+        return set_main(p, str_of(b->main), str_of(b->dir));
+    CLEANUP(mem_freep) char *name = file_url(str_of(b->main));
+    return name ? set_main(p, str_of(name), str_of(b->dir)) : err_set(-ENOMEM, "script");
 }
 
 int js_program_load_bundle(const char *shown, const struct js_bundle *b, struct js_program **ret)
@@ -358,12 +488,9 @@ int js_program_load_bundle(const char *shown, const struct js_bundle *b, struct 
     if (rc < 0)
         return rc;
     p->bundled = true;
-    p->main_path = mem_strdup(b->main);
-    p->main_dir = mem_strdup(b->dir);
-    if (!p->main_path || !p->main_dir)
-        rc = err_set(-ENOMEM, "script %s", shown);
+    rc = bundle_paths(p, b);
     for (size_t i = 0; rc == 0 && i < b->files_len; i++)
-        rc = bundle_add(p, &b->files[i]);
+        rc = keep_text(p, str_of(b->files[i].path), str_new(b->files[i].data, b->files[i].len));
     if (rc < 0) {
         js_program_free(p);
         return rc;
@@ -381,6 +508,8 @@ int program_seal(struct js_program *p)
             return rc;
     }
     compile_end(p);
+    remote_free(p->remote);
+    p->remote = NULL;
     p->sealed = true;
     return 0;
 }
@@ -390,6 +519,7 @@ void js_program_free(struct js_program *p)
     if (!p)
         return;
     compile_end(p);
+    remote_free(p->remote);
     shared_arrays_free(p->shared);
     for (struct js_image *image = p->image; image;) {
         struct js_image *next = image->next;
@@ -410,7 +540,9 @@ void js_program_free(struct js_program *p)
     map_fini(&p->file_at);
     map_fini(&p->unit_at);
     mem_free(p->main_path);
+    mem_free(p->main_name);
     mem_free(p->main_dir);
+    mem_free(p->open_dir);
     mem_free(p);
 }
 
@@ -419,9 +551,14 @@ const char *js_program_main_path(const struct js_program *p)
     return p->main_path;
 }
 
+const char *js_program_main_url(const struct js_program *p)
+{
+    return p->main_name;
+}
+
 const char *js_program_main_dir(const struct js_program *p)
 {
-    return p->main_dir;
+    return specifier_is_remote(str_of(p->main_dir)) ? p->main_dir : p->open_dir;
 }
 
 size_t js_program_files_len(const struct js_program *p)

@@ -1,8 +1,8 @@
 /*
  * program - a script with all its modules, read and compiled once, shared read-only by every VM.
  *
- * Loading resolves imports (relative, absolute, file://), compiles each file to bytecode, and keeps
- * every file that was read (modules, open()) for the archive.  k6-surface 2.2.
+ * Loading resolves imports (relative, absolute, file://, https://), compiles each file to bytecode,
+ * and keeps every file that was read (modules, open()) for the archive.  k6-surface 2.2.
  */
 #ifndef JS_PROGRAM_H
 #define JS_PROGRAM_H
@@ -18,7 +18,8 @@
 struct js_program;
 
 struct js_file {
-    const char *path; /* absolute, normalised */
+    const char
+        *path; /* absolute, normalised; or "https://host/path", as js/specifier.h makes keys */
     const uint8_t *data;
     size_t len;
 };
@@ -32,10 +33,11 @@ struct js_bundle {
     size_t files_len;
 };
 
-/* `path`: as the user typed it ("-": `source` holds stdin's text and `pwd` its folder).  Reads and
- * compiles the main file and everything it imports statically.  Not on a coroutine; may block on
- * files.  E_NOT_FOUND (main file: exit code 255, imports: 107), E_SCRIPT (syntax: 107) with k6's
- * message forms: "could not initialize 'x.js': could not load JS test 'file:///…': …". */
+/* `path`: as the user typed it, a path or an https:// URL ("-": `source` holds stdin's text and
+ * `pwd` its folder).  Reads, or gets from the web, and compiles the main file and everything it
+ * imports statically.  Not on a coroutine; may block on files and on the network.  E_NOT_FOUND
+ * (main file: exit code 255, imports: 107), E_SCRIPT (syntax: 107) with k6's message forms: "could
+ * not initialize 'x.js': could not load JS test 'file:///…': …". */
 NODISCARD int js_program_load(const char *path, struct str source, const char *pwd,
                               struct js_program **ret);
 /* The same of an archive, which `shown` names in messages: imports and open() find what is in it
@@ -44,8 +46,10 @@ NODISCARD int js_program_load_bundle(const char *shown, const struct js_bundle *
                                      struct js_program **ret);
 void js_program_free(struct js_program *p);
 
-const char *js_program_main_path(const struct js_program *p); /* absolute path of the main file */
-const char *js_program_main_dir(const struct js_program *p);  /* where its relative names start */
+const char *js_program_main_path(const struct js_program *p); /* of file 0 */
+const char *js_program_main_url(const struct js_program *p);  /* "file:///…" or "https://…" */
+/* Where its relative names start: a path, or a URL when the main file is one of the web. */
+const char *js_program_main_dir(const struct js_program *p);
 size_t js_program_files_len(const struct js_program *p); /* grows by open() in the first init */
 struct js_file js_program_file_at(const struct js_program *p, size_t i); /* [0] is the main file */
 

@@ -23,8 +23,8 @@ enum js_unit_kind {
 };
 
 struct js_unit {
-    char *name; /* "file:///a/b.js", what stack traces show */
-    char *dir;  /* absolute folder against which its imports are resolved */
+    char *name; /* "file:///a/b.js", "https://…": what stack traces show */
+    char *dir;  /* folder ("file:///a") against which its imports are resolved */
     enum js_unit_kind kind;
     bool uses_meta;   /* the source says import.meta */
     JSValue compiled; /* of the template context; undefined after the seal */
@@ -38,8 +38,11 @@ struct js_image {
 };
 
 struct js_program {
-    char *main_path; /* absolute */
-    char *main_dir;  /* absolute; what open() is relative to */
+    char *main_path;       /* key of the main file among the files */
+    char *main_name;       /* its URL */
+    char *main_dir;        /* folder that its imports are relative to: "file:///a" */
+    char *open_dir;        /* path of the folder that open() is relative to: "/a" */
+    struct remote *remote; /* NULL: nothing came from the web yet */
 
     struct js_file *files;
     size_t files_len, files_cap;
@@ -66,22 +69,27 @@ struct js_program {
 /* The unit of that name, or -1. */
 int program_unit_find(const struct js_program *p, struct str name);
 
-/* Finds or (before the seal) reads and compiles the unit of the file `path`, which `spec` named,
- * with all that it imports.  Its index in *ret.  E_NOT_FOUND, E_SCRIPT, E_UNSUPPORTED, … */
-NODISCARD int program_unit_load(struct js_program *p, struct str spec, struct str path,
-                                uint32_t *ret);
+/* Finds or (before the seal) reads and compiles the unit called `name`, which is what `spec` means
+ * inside the unit `from` (which may be unknown), with all that it imports.  Its index in *ret.
+ * E_NOT_FOUND, E_SCRIPT, E_UNSUPPORTED, … with a message that says where the import stands. */
+struct js_import {
+    struct str spec, name, from;
+};
+NODISCARD int program_unit_load(struct js_program *p, const struct js_import *what, uint32_t *ret);
 
 /* Name of the module that `spec` means inside the unit called `base`, appended to `out`: a built-in
- * name or "file://…".  `base` may be unknown: then the main file's folder counts. */
-NODISCARD int program_resolve(const struct js_program *p, struct str base, struct str spec,
+ * name or a URL.  `base` may be unknown: then the main file's folder counts. */
+NODISCARD int program_resolve(struct js_program *p, struct str base, struct str spec,
                               struct buf *out);
 
 /* The unit as an object of `ctx`, before the seal, when the VM's image doesn't have it. */
 JSValue program_unit_copy(struct js_program *p, uint32_t unit, JSContext *ctx);
 
-/* Finds or (before the seal) reads a file.  E_NOT_FOUND after the seal when it wasn't read before;
- * errno values. */
+/* Finds or (before the seal) reads a file of the disk.  E_NOT_FOUND after the seal when it wasn't
+ * read before; errno values. */
 NODISCARD int program_file(struct js_program *p, struct str path, struct js_file *ret);
+/* The same for the file of a module; one of the web is fetched.  Blocks; not on a coroutine. */
+NODISCARD int program_module_file(struct js_program *p, struct str name, struct js_file *ret);
 
 /* Writes the image of what there is now. */
 NODISCARD int program_make_image(struct js_program *p);

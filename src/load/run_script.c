@@ -64,8 +64,8 @@ static int script_error(int rc)
 
 static int not_initialised(struct run *r, int code)
 {
-    return err_wrap(code, "could not initialize '%s': could not load JS test 'file://%s'",
-                    r->req->script_arg, js_program_main_path(r->program));
+    return err_wrap(code, "could not initialize '%s': could not load JS test '%s'",
+                    r->req->script_arg, js_program_main_url(r->program));
 }
 
 /* setup and teardown are functions, where there are any. */

@@ -41,7 +41,7 @@ struct output_threshold {
 
 /* A file that the script was made from; [0] is the main one. */
 struct output_file {
-    const char *path; /* absolute */
+    const char *path; /* absolute, or "https://host/path" */
     const uint8_t *data;
     size_t len;
 };
@@ -49,7 +49,7 @@ struct output_file {
 /* Everything in it outlives stop(); owned by the run. */
 struct output_run_info {
     const char *script_arg;  /* as typed: "examples/shop.js", "-" */
-    const char *script_path; /* absolute path of the main file */
+    const char *script_path; /* absolute path of the main file, or its https:// URL */
     const char *name;        /* last part of the path: "shop.js" */
     const char *pwd;         /* folder that relative paths of the script start from */
     struct str

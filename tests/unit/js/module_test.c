@@ -121,7 +121,7 @@ static void test_required_only_in_the_first_init(void **state)
                      0);
     w->host.vu_id = 3;
     assert_int_equal(world_second_vm(w), E_SCRIPT);
-    assert_non_null(strstr(w->message, "was not imported in the first run of the init code"));
+    assert_non_null(strstr(w->message, "was not previously resolved during initialization"));
 }
 
 static void test_open(void **state)

@@ -144,7 +144,9 @@ static void test_loading_fails(void **state)
         {"import x from 'k6/nope'", "unknown module: \"k6/nope\"", 107},
         {"import x from 'k6/browser'", "module \"k6/browser\" isn't there yet", 107},
         {"import x from 'k6/x/sql'", "extensions aren't there yet", 107},
-        {"import x from 'https://a.test/x.js'", "modules from the web aren't there yet", 107},
+        {"import x from 'https://a.invalid/x.js'",
+         "couldn't be retrieved from the resolved url \"https://a.invalid/x.js\"", 107},
+        {"import x from 'http://a.test/x.js'", "only supported schemes for imports are file", 107},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct world w;

@@ -25,6 +25,7 @@ static void test_entries(void **state)
     const struct output_file files[] = {
         {"/home/a b/shop.js", (const uint8_t *)"main", 4},
         {"/home/a b/lib/util.js", (const uint8_t *)"lib", 3},
+        {"https://h.test/x/y.js", (const uint8_t *)"web", 3},
     };
     const struct tag env[] = {{STR("WHO"), STR("\"me\"")}};
     const struct output_run_info info = {
@@ -33,7 +34,7 @@ static void test_entries(void **state)
         .pwd = "/home/a b",
         .options_json = STR("{\"vus\":3}"),
         .files = files,
-        .files_len = 2,
+        .files_len = 3,
         .env = env,
         .env_len = 1,
     };
@@ -61,6 +62,8 @@ static void test_entries(void **state)
     assert_true(str_eqz(data, "data"));
     expect_entry(&r, TAR_FILE, "file/home/nobody/lib/util.js", &data);
     assert_true(str_eqz(data, "lib"));
+    expect_entry(&r, TAR_FILE, "https/h.test/x/y.js", &data);
+    assert_true(str_eqz(data, "web"));
     struct tar_entry e;
     assert_int_equal(tar_next(&r, &e), 0);
 }
