@@ -68,6 +68,9 @@
 #define SECTIONS_MAX        1000                  /* scenarios and their groups in a full summary */
 #define BUCKETS_GAP_MAX     1000                  /* empty periods handed over after a clock jump */
 #define THRESHOLDS_MAX      10000                 /* expressions of one run */
+#define METADATA_MAX        64                    /* keys of one virtual user's metadata */
+#define METADATA_BYTES_MAX  (64 * 1024)           /* of one of them with its value; a trace id has 32 */
+#define SAMPLE_ARENA_MAX    (4 * 1024 * 1024)     /* metadata and odd tags in one chunk of samples */
 
 /* js */
 #define JS_HEAP_RESERVE_BYTES (64L << 30)                /* address space of a thread's slabs, not memory */
@@ -96,6 +99,10 @@
 
 /* output */
 #define SUMMARY_ARENA_MAX      (256 * 1024 * 1024) /* rows and cells of a summary */
+#define SAMPLES_BEHIND         (16u << 20)         /* waiting samples past which iterations wait, too */
+#define SAMPLES_WAITING_MAX    (64u << 20)         /* ... and past which they are lost */
+#define OUTFILE_BLOCK          (64 * 1024)         /* text of a file that is written at once */
+#define OUTFILE_TEXT_MAX       (64 * 1024 * 1024)  /* of one chunk of samples: tags may be long */
 #define SUMMARY_CELL_MAX       (64 * 1024)         /* a check's name is a script's */
 #define CLOUD_SERIES_MAX       4000000             /* series ids of a run; the metrics side folds long before */
 #define CLOUD_METRICSET_MAX    (64u << 20)         /* one batch, before and after packing */

@@ -175,7 +175,8 @@ const struct flag flags_run[] = {
      .letter = 'o',
      .kind = FLAG_STRINGS,
      .value_name = "output",
-     .help = "where results go besides the summary: cloud",
+     .help = "where results go besides the summary: cloud, json=FILE, csv=FILE (FILE.gz is "
+             "packed); can be repeated",
      .option = OPT(OUT)},
     {.name = "no-usage-report",
      .kind = FLAG_BOOL,

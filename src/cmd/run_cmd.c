@@ -8,6 +8,7 @@
 #include "cmd/config_path.h"
 #include "cmd/flags_int.h"
 #include "cmd/log_sink.h"
+#include "cmd/outputs.h"
 #include "cmd/run_view.h"
 #include "cmd/screen.h"
 
@@ -407,30 +408,6 @@ void run_cmd_fini(struct run_cmd *c)
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-static int make_output(struct run_cmd *c, const char *spec, struct output *ret)
-{
-    static const char *const later[] = {"csv",
-                                        "experimental-opentelemetry",
-                                        "experimental-prometheus-rw",
-                                        "influxdb",
-                                        "json",
-                                        "opentelemetry",
-                                        "statsd",
-                                        "web-dashboard"};
-    struct str rest;
-    struct str type = str_cut(str_of(spec), '=', &rest);
-    if (str_eqz(type, "cloud"))
-        return cloud_output_new(c, ret);
-    for (size_t i = 0; i < ARRAY_LEN(later); i++)
-        if (str_eqz(type, later[i]))
-            return usage_error(err_set(E_UNSUPPORTED,
-                                       "the output '%s' isn't there yet; available "
-                                       "types are: cloud",
-                                       later[i]));
-    return usage_error(
-        err_set(E_CONFIG, "invalid output type '%.*s', available types are: cloud", STR_ARG(type)));
-}
-
 static const struct opt_strs *wanted_outputs(const struct run_cmd *c)
 {
     if (c->cli_layer.out.set)
@@ -445,7 +422,7 @@ static int make_outputs(struct run_cmd *c, const struct output *more, size_t mor
     for (size_t i = 0; i < more_len; i++)
         list[(*len)++] = more[i];
     for (size_t i = 0; i < wanted->len; i++) {
-        int rc = make_output(c, wanted->items[i], &list[*len]);
+        int rc = outputs_make(c, wanted->items[i], &list[*len]);
         if (rc < 0)
             return rc;
         (*len)++;

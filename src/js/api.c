@@ -389,11 +389,12 @@ struct tagset *js_tags_intern(struct js_tags *t, struct tagset *base)
 
 int64_t js_wall_ns(const struct js_host *host)
 {
-    return loop_now_ns(host->loop) + host->wall_offset_ns;
+    bool singly = host->shard && shard_is_sampled(host->shard);
+    return (singly ? clock_mono_ns() : loop_now_ns(host->loop)) + host->wall_offset_ns;
 }
 
 void js_sample(struct js_host *host, const struct metric *m, struct tagset *tags, double value)
 {
     if (host->shard)
-        shard_add(host->shard, m, tags, value, js_wall_ns(host));
+        shard_add(host->shard, m, tags, host->metadata, value, js_wall_ns(host));
 }

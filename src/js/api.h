@@ -170,7 +170,8 @@ NODISCARD int js_tags_add(struct js_tags *t, struct str key, struct str value);
 /* `base` with them; js_host_of(ctx)->tags is the usual base. */
 struct tagset *js_tags_intern(struct js_tags *t, struct tagset *base);
 
-/* Wall time of the run's clock for samples: that of the loop's turn, at most a slice old. */
+/* Wall time of the run's clock for samples: that of the loop's turn, at most a slice old; exact
+ * where somebody looks at each sample. */
 int64_t js_wall_ns(const struct js_host *host);
 /* One sample; nothing when the VM has no shard. */
 void js_sample(struct js_host *host, const struct metric *m, struct tagset *tags, double value);

@@ -5,8 +5,9 @@
  * default export throw; the exports by name are the objects themselves, as a name that throws can't
  * be exported, and there it's their properties that throw.
  *
- * exec.vu.tags is a view of the host's tags.  What the script changes there stays until load/ sets
- * them anew, which is when the virtual user enters its next scenario.
+ * exec.vu.tags is a view of the host's tags, exec.vu.metrics.metadata one of its metadata.  What
+ * the script changes there stays until load/ sets them anew, which is when the virtual user enters
+ * its next scenario.
  */
 #include <errno.h>
 
@@ -85,25 +86,35 @@ static const struct js_execution_ops *ops_of(JSContext *ctx, const char *what)
 /* ---- tags
  * ---------------------------------------------------------------------------------------- */
 
-static JSClassID tags_class;
+static JSClassID tags_class, metadata_class;
+
+static bool is_metadata(JSValueConst object)
+{
+    return JS_GetClassID((JSValue)object) == metadata_class;
+}
+
+static const struct tag *find(const struct js_host *host, bool metadata, struct str key)
+{
+    if (metadata)
+        return host->metadata ? metadata_find(host->metadata, key) : NULL;
+    return host->tags ? tags_find(host->tags, key) : NULL;
+}
 
 /* Symbols are no tags, and the name of one that isn't there may be that of a method. */
-static const struct tag *tag_at(JSContext *ctx, JSAtom prop)
+static const struct tag *tag_at(JSContext *ctx, JSValueConst object, JSAtom prop)
 {
-    const struct tagset *tags = js_host_of(ctx)->tags;
     JSValue name = JS_AtomToValue(ctx, prop);
     const struct tag *tag = NULL;
     CLEANUP(js_text_fini) struct js_text text = {0};
-    if (tags && JS_IsString(name) && js_text_of(ctx, name, &text) == 0)
-        tag = tags_find(tags, text.s);
+    if (JS_IsString(name) && js_text_of(ctx, name, &text) == 0)
+        tag = find(js_host_of(ctx), is_metadata(object), text.s);
     JS_FreeValue(ctx, name);
     return tag;
 }
 
 static int tags_get(JSContext *ctx, JSPropertyDescriptor *desc, JSValueConst object, JSAtom prop)
 {
-    (void)object;
-    const struct tag *tag = tag_at(ctx, prop);
+    const struct tag *tag = tag_at(ctx, object, prop);
     if (!tag)
         return 0;
     if (!desc)
@@ -115,14 +126,19 @@ static int tags_get(JSContext *ctx, JSPropertyDescriptor *desc, JSValueConst obj
 
 static int tags_names(JSContext *ctx, JSPropertyEnum **ret, uint32_t *ret_len, JSValueConst object)
 {
-    (void)object;
-    const struct tagset *tags = js_host_of(ctx)->tags;
-    uint32_t len = tags ? tags->len : 0;
+    const struct js_host *host = js_host_of(ctx);
+    bool metadata = is_metadata(object) && host->metadata;
+    const struct tag *items = metadata ? host->metadata->items : NULL;
+    uint32_t len = metadata ? (uint32_t)host->metadata->len : 0;
+    if (!is_metadata(object) && host->tags) {
+        items = host->tags->tags;
+        len = host->tags->len;
+    }
     JSPropertyEnum *names = js_malloc(ctx, (len + 1) * sizeof *names);
     if (!names)
         return -1;
     for (uint32_t i = 0; i < len; i++) {
-        names[i].atom = JS_NewAtomLen(ctx, tags->tags[i].key.ptr, tags->tags[i].key.len);
+        names[i].atom = JS_NewAtomLen(ctx, items[i].key.ptr, items[i].key.len);
         names[i].is_enumerable = 1;
     }
     *ret = names;
@@ -131,9 +147,8 @@ static int tags_names(JSContext *ctx, JSPropertyEnum **ret, uint32_t *ret_len, J
 }
 
 /* `value` NULL: removed. */
-static void put_on(JSContext *ctx, struct str key, struct str value)
+static void put_tag(struct js_host *host, struct str key, struct str value)
 {
-    struct js_host *host = js_host_of(ctx);
     struct tag tag = {key, value};
     if (!host->shard)
         return;
@@ -141,17 +156,32 @@ static void put_on(JSContext *ctx, struct str key, struct str value)
     host->tag_changes++;
 }
 
+static int put_metadata(JSContext *ctx, struct str key, struct str value)
+{
+    struct js_host *host = js_host_of(ctx);
+    int rc = host->metadata ? metadata_set(host->metadata, key, value) : 0;
+    if (rc == -ENOMEM) {
+        JS_ThrowOutOfMemory(ctx);
+    } else if (rc < 0) {
+        js_throw(ctx, "metadata has at most %d keys of at most %d bytes with their values",
+                 METADATA_MAX, METADATA_BYTES_MAX);
+    }
+    return rc < 0 ? -1 : 1;
+}
+
 static int tags_delete(JSContext *ctx, JSValueConst object, JSAtom prop)
 {
-    (void)object;
-    const struct tag *tag = tag_at(ctx, prop);
-    if (tag)
-        put_on(ctx, tag->key, STR_EMPTY);
+    const struct tag *tag = tag_at(ctx, object, prop);
+    if (tag && is_metadata(object))
+        metadata_remove(js_host_of(ctx)->metadata, tag->key);
+    else if (tag)
+        put_tag(js_host_of(ctx), tag->key, STR_EMPTY);
     return 1;
 }
 
-static int tags_write(JSContext *ctx, JSAtom prop, JSValueConst v)
+static int tags_write(JSContext *ctx, JSValueConst object, JSAtom prop, JSValueConst v)
 {
+    bool metadata = is_metadata(object);
     JSValue name = JS_AtomToString(ctx, prop);
     CLEANUP(js_text_fini) struct js_text key = {0}, value = {0};
     int rc = JS_IsException(name) ? -1 : js_text_of(ctx, name, &key);
@@ -160,42 +190,43 @@ static int tags_write(JSContext *ctx, JSAtom prop, JSValueConst v)
         return -1;
     if (!JS_IsString(v) && !JS_IsNumber(v) && !JS_IsBool(v)) {
         js_throw_type(ctx,
-                      "invalid value for metric tag '%.*s': only String, Boolean and Number types "
-                      "are accepted as a metric tag values",
-                      STR_ARG(key.s));
+                      "invalid value for metric %s '%.*s': only String, Boolean and Number types "
+                      "are accepted as a metric %s",
+                      metadata ? "metadata" : "tag", STR_ARG(key.s),
+                      metadata ? "metadata value" : "tag values");
         return -1;
     }
     const struct tagset *tags = js_host_of(ctx)->tags;
-    if (tags && tags->len >= TAGS_PER_SET_MAX && !tags_find(tags, key.s)) {
+    if (!metadata && tags && tags->len >= TAGS_PER_SET_MAX && !tags_find(tags, key.s)) {
         js_throw(ctx, "a sample has at most %d tags", TAGS_PER_SET_MAX);
         return -1;
     }
     if (js_text_of(ctx, v, &value) < 0)
         return -1;
-    put_on(ctx, key.s, value.s);
+    if (metadata)
+        return put_metadata(ctx, key.s, value.s);
+    put_tag(js_host_of(ctx), key.s, value.s);
     return 1;
 }
 
 static int tags_define(JSContext *ctx, JSValueConst object, JSAtom prop, JSValueConst v,
                        JSValueConst getter, JSValueConst setter, int flags)
 {
-    (void)object;
     (void)getter;
     (void)setter;
     if (flags & (JS_PROP_HAS_GET | JS_PROP_HAS_SET)) {
         js_throw_type(ctx, "a tag is a value");
         return -1;
     }
-    return tags_write(ctx, prop, v);
+    return tags_write(ctx, object, prop, v);
 }
 
 static int tags_set(JSContext *ctx, JSValueConst object, JSAtom prop, JSValueConst v,
                     JSValueConst receiver, int flags)
 {
-    (void)object;
     (void)receiver;
     (void)flags;
-    return tags_write(ctx, prop, v);
+    return tags_write(ctx, object, prop, v);
 }
 
 static const JSClassExoticMethods tags_exotic = {
@@ -503,11 +534,24 @@ static int part_new(JSContext *ctx, JSValue *ret, const JSCFunctionListEntry *li
     return 0;
 }
 
-/* exec.vu.metrics: the same tags, and metadata, which no output has a place for yet. */
+/* An object of a class whose properties are those of tags or metadata. */
+static JSValue view_new(JSContext *ctx, JSClassID *class_id)
+{
+    if (js_class_register(ctx, class_id, &tags_def) < 0)
+        return JS_EXCEPTION;
+    JSValue plain = JS_NewObject(ctx);
+    if (JS_IsException(plain))
+        return plain;
+    JS_SetClassProto(ctx, *class_id, JS_GetPrototype(ctx, plain));
+    JS_FreeValue(ctx, plain);
+    return JS_NewObjectClass(ctx, (int)*class_id);
+}
+
+/* exec.vu.metrics: the same tags, and the metadata. */
 static int make_metrics(JSContext *ctx, struct exec_state *s)
 {
     JSValue v = JS_NewObject(ctx);
-    JSValue metadata = JS_NewObject(ctx);
+    JSValue metadata = view_new(ctx, &metadata_class);
     if (JS_IsException(v) || JS_IsException(metadata)) {
         JS_FreeValue(ctx, v);
         JS_FreeValue(ctx, metadata);
@@ -523,14 +567,7 @@ static int make_metrics(JSContext *ctx, struct exec_state *s)
 
 static int make_tags(JSContext *ctx, struct exec_state *s)
 {
-    if (js_class_register(ctx, &tags_class, &tags_def) < 0)
-        return -1;
-    JSValue plain = JS_NewObject(ctx);
-    if (JS_IsException(plain))
-        return -1;
-    JS_SetClassProto(ctx, tags_class, JS_GetPrototype(ctx, plain));
-    JS_FreeValue(ctx, plain);
-    s->tags = JS_NewObjectClass(ctx, (int)tags_class);
+    s->tags = view_new(ctx, &tags_class);
     return JS_IsException(s->tags) ? -1 : make_metrics(ctx, s);
 }
 

@@ -747,7 +747,7 @@ static void on_trip(void *arg, const struct http_trip *trip)
         .receiving_ms = ms(t->receiving_ns),
         .failed = sample_failed(k, trip->status),
     };
-    shard_add_http(host->shard, trip_tags(k, trip, h.failed), &h,
+    shard_add_http(host->shard, trip_tags(k, trip, h.failed), host->metadata, &h,
                    trip->end_ns + host->wall_offset_ns);
 }
 

@@ -106,7 +106,7 @@ static int check_sample(JSContext *ctx, const struct check_call *c, struct str n
     js_tags_init(&tags, ctx);
     if (c->has_tags && js_tags_read(&tags, c->tags) < 0)
         return -1;
-    shard_add_check(host->shard, host->tags, host->group, name, tags.tag, tags.len,
+    shard_add_check(host->shard, host->tags, host->metadata, host->group, name, tags.tag, tags.len,
                     host->run ? host->run->system_tags : TAGS_DEFAULT_BITS, passed,
                     js_wall_ns(host));
     return 0;

@@ -96,10 +96,11 @@ struct js_host {
 
     /* Changed by load/ between iterations, by group() etc. within one. */
     enum js_stage stage;
-    uint64_t iteration;   /* __ITER */
-    struct tagset *tags;  /* run + scenario + VU + group tags: the base of every sample */
-    struct str group;     /* full path "::outer::inner", "" at the root */
-    uint32_t tag_changes; /* by the script, with exec.vu.tags */
+    uint64_t iteration;        /* __ITER */
+    struct tagset *tags;       /* run + scenario + VU + group tags: the base of every sample */
+    struct metadata *metadata; /* of every sample, for outputs that want each; NULL: none */
+    struct str group;          /* full path "::outer::inner", "" at the root */
+    uint32_t tag_changes;      /* by the script, with exec.vu.tags */
 
     /* Counted by the http API on all its sockets, reported by load/ as data_sent/_received once an
      * iteration. */

@@ -170,22 +170,9 @@ static void drop(struct arrival *a)
 {
     struct worker *w = a->worker;
     int64_t wall = clock_mono_ns() + w->run->wall_offset_ns;
-    shard_add(w->shard, registry_builtin(w->run->registry, METRIC_DROPPED_ITERATIONS), a->tags, 1,
-              wall);
+    shard_add(w->shard, registry_builtin(w->run->registry, METRIC_DROPPED_ITERATIONS), a->tags,
+              NULL, 1, wall);
     make_extra(w, a->scenario);
-}
-
-static struct tagset *scenario_tags(struct worker *w, const struct scenario *s)
-{
-    struct tag_table *table = shard_tags(w->shard);
-    struct tagset *set = run_tagset(w->run, w->shard, "");
-    if (s->tags.len > 0)
-        set = tags_with(table, set, s->tags.items, (uint32_t)s->tags.len);
-    if ((w->run->settings.run.system_tags & TAG_BIT(TAG_SCENARIO)) != 0) {
-        struct tag tag = {STR("scenario"), str_of(s->name)};
-        set = tags_with(table, set, &tag, 1);
-    }
-    return set;
 }
 
 static void dispatch_all(struct arrival *a)
@@ -212,7 +199,7 @@ static void arrival_main(void *arg)
     struct arrival *a = arg;
     struct worker *w = a->worker;
     const struct plan_scenario *ps = &w->run->plan.scenarios[a->scenario];
-    a->tags = scenario_tags(w, ps->config);
+    a->tags = executor_tags(w->run, w->shard, ps->config);
     /* Virtual users that begin at the same moment come first. */
     if (co_sleep_until(w->start_ns + ps->start_ns) == 0 && co_yield () == 0)
         dispatch_all(a);
@@ -283,6 +270,8 @@ bool arrival_window(struct vu *v, const struct window *win)
         atomic_fetch_add_explicit(&c->iterations, 1, memory_order_relaxed);
         if (w->aborted)
             break;
+        if (w->run->samples != NULL)
+            vu_wait_for_outputs(w, stop_ns);
         if (!whole || v->interrupted) {
             co_cancel_clear();
             break; /* only the window's hard end interrupts */

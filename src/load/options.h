@@ -140,6 +140,7 @@ struct options {
     const char *console_output, *local_ips;
     struct opt_bool linger, no_usage_report;
     struct opt_strs out;
+    const char *collectors_csv; /* of the config file: JSON, or NULL */
 };
 
 /* Names a single-valued option for options_set_text(); see options_table.h. */

@@ -379,6 +379,19 @@ static int parse_special(struct options *o, struct str name, yyjson_val *v)
     return -ENOENT;
 }
 
+/* Settings of outputs; those of `cloud` are read elsewhere, of others there are none. */
+static int parse_collectors(struct options *o, yyjson_val *v)
+{
+    yyjson_val *csv = yyjson_obj_get(v, "csv");
+    if (csv == NULL)
+        return 0;
+    size_t len;
+    char *text = yyjson_val_write(csv, 0, &len);
+    o->collectors_csv = text != NULL ? arena_dup(o->arena, str_new(text, len)) : NULL;
+    free(text); /* allowed: yyjson's own memory */
+    return o->collectors_csv != NULL ? 0 : -ENOMEM;
+}
+
 /* Of the config file only. */
 static int parse_file_only(struct options *o, struct str name, yyjson_val *v)
 {
@@ -391,8 +404,9 @@ static int parse_file_only(struct options *o, struct str name, yyjson_val *v)
             return json_strs(o->arena, v, &o->out);
         return options_strs_add(o->arena, &o->out, val_str(v));
     }
-    if (str_ieq(name, STR("collectors")) || str_ieq(name, STR("webDashboard")) ||
-        str_ieq(name, STR("features")))
+    if (str_ieq(name, STR("collectors")))
+        return parse_collectors(o, v);
+    if (str_ieq(name, STR("webDashboard")) || str_ieq(name, STR("features")))
         return 0;
     return -ENOENT;
 }

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "load/run_int.h"
+#include "output/samples.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -73,9 +74,9 @@ static void on_signal(void *arg, int signum)
 static void emit_gauges(struct run *r, int64_t now_ns)
 {
     int64_t wall = now_ns + r->wall_offset_ns;
-    shard_add(r->shard, registry_builtin(r->registry, METRIC_VUS), r->gauge_tags,
+    shard_add(r->shard, registry_builtin(r->registry, METRIC_VUS), r->gauge_tags, NULL,
               (double)run_vus_active(r), wall);
-    shard_add(r->shard, registry_builtin(r->registry, METRIC_VUS_MAX), r->gauge_tags,
+    shard_add(r->shard, registry_builtin(r->registry, METRIC_VUS_MAX), r->gauge_tags, NULL,
               (double)run_vus_ready(r), wall);
 }
 
@@ -85,6 +86,7 @@ static void on_second(struct timer *t)
     int64_t now = clock_mono_ns();
     emit_gauges(r, now);
     shard_tick(r->shard, now + r->wall_offset_ns);
+    shard_flush_samples(r->shard);
     if (timer_start(r->loop, t, t->due_ns + NS_PER_S) < 0)
         log_error("no memory for the run's clock");
 }
@@ -459,6 +461,7 @@ static void run_fini(struct run *r)
     dialer_free(r->dialer);
     shard_free(r->shard);
     dns_cache_free(r->dns);
+    sample_stream_free(r->samples);
     thresholds_fini(&r->thresholds);
     plan_fini(&r->plan);
     segment_fini(&r->segment);

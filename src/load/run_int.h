@@ -70,6 +70,7 @@ struct vu {
     struct timer hard;          /* interrupts the iteration at the window's hard_ns */
     struct tagset *run_tags;    /* run tags only */
     struct tagset *window_tags; /* of the scenario that it is in */
+    struct metadata metadata;   /* likewise */
     const struct plan_scenario *scenario;
     uint64_t iterations; /* __ITER of the next one */
     bool has_setup_data, env_set;
@@ -143,11 +144,17 @@ void vu_main(void *arg); /* coroutine: its timetable */
  * interrupted. */
 YIELDS bool vu_iteration(struct vu *v, int64_t *now_ns);
 
+/* Between iterations: waits while the outputs of single samples are behind, not beyond `until_ns`.
+ */
+YIELDS void vu_wait_for_outputs(const struct worker *w, int64_t until_ns);
+
 /* Host of a VM with the fields that all have; also for setup etc. */
 void run_host_init(struct run *r, struct js_host *h, struct loop *loop, struct shard *shard,
                    struct dialer *dialer);
 /* Run tags, and with `group` the group tag (when it is on). */
 struct tagset *run_tagset(struct run *r, struct shard *shard, const char *group);
+/* What a scenario's executor says of itself: run tags and the scenario's name, nothing else. */
+struct tagset *executor_tags(struct run *r, struct shard *shard, const struct scenario *s);
 
 /* ---- the run ------------------------------------------------------------------------------- */
 
@@ -221,6 +228,7 @@ struct run {
     struct output_file *files;
     size_t files_len;
     size_t outputs_started;
+    struct sample_stream *samples; /* NULL: no output wants single samples (w) */
     const char **descriptions;
     struct scenario_status *scenario_status;
 };

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "load/run_int.h"
+#include "output/samples.h"
 
 #include <errno.h>
 
@@ -40,6 +41,7 @@ int run_info_fill(struct run *r)
         .duration_max_ns = r->plan.end_ns,
         .thresholds = r->threshold_list,
         .thresholds_len = r->threshold_list_len,
+        .system_tags = r->settings.run.system_tags,
         .files = r->files,
         .files_len = r->files_len,
         .env = r->req->cli_env,
@@ -67,6 +69,20 @@ static int want_buckets(struct run *r, const struct output *o, bool *taken)
     return 0;
 }
 
+/* Once all have started: the thread that serves those of single samples uses them. */
+static int want_samples(struct run *r)
+{
+    bool any = false;
+    for (size_t i = 0; i < r->req->outputs_len; i++)
+        any |= r->req->outputs[i].ops->samples != NULL;
+    if (!any)
+        return 0;
+    int rc = sample_stream_new(r->req->outputs, r->req->outputs_len, &r->samples);
+    if (rc == 0)
+        metrics_want_samples(r->metrics, sample_stream_put, r->samples);
+    return rc;
+}
+
 int run_outputs_start(struct run *r)
 {
     bool taken = false;
@@ -87,12 +103,14 @@ int run_outputs_start(struct run *r)
     }
     r->interruptible = false;
     co_cancel_clear();
-    return rc;
+    return rc < 0 ? rc : want_samples(r);
 }
 
 void run_outputs_stop(struct run *r, const struct output_result *result)
 {
     r->stopping_outputs = true;
+    if (r->samples != NULL)
+        sample_stream_stop(r->samples);
     for (size_t i = r->outputs_started; i-- > 0;) {
         const struct output *o = &r->req->outputs[i];
         int rc = o->ops->stop ? o->ops->stop(o->self, result) : 0;

@@ -28,6 +28,15 @@ struct tagset *run_tagset(struct run *r, struct shard *shard, const char *group)
     return set;
 }
 
+struct tagset *executor_tags(struct run *r, struct shard *shard, const struct scenario *s)
+{
+    struct tagset *set = run_tagset(r, shard, NULL);
+    struct tag tag = {STR("scenario"), str_of(s->name)};
+    if ((r->settings.run.system_tags & TAG_BIT(TAG_SCENARIO)) == 0)
+        return set;
+    return tags_with(shard_tags(shard), set, &tag, 1);
+}
+
 void run_host_init(struct run *r, struct js_host *h, struct loop *loop, struct shard *shard,
                    struct dialer *dialer)
 {
@@ -196,6 +205,7 @@ int run_load(struct run *r)
 /* A stage runs in a world of its own, made for it, as virtual user 0. */
 struct stage_run {
     struct js_host host;
+    struct metadata metadata;
     struct js_vm *vm;
 };
 
@@ -211,6 +221,9 @@ static int open_stage(struct run *r, struct stage_run *s, enum js_stage stage, c
     s->host.stage = stage;
     s->host.group = str_of(group);
     s->host.tags = run_tagset(r, r->shard, group);
+    s->host.metadata = &s->metadata;
+    if (rc == 0 && (r->settings.run.system_tags & TAG_BIT(TAG_ITER)) != 0)
+        rc = metadata_set(&s->metadata, STR("iter"), STR("0"));
     return rc;
 }
 
@@ -219,11 +232,13 @@ static void close_stage(struct run *r, struct stage_run *s)
     int64_t now = clock_mono_ns() + r->wall_offset_ns;
     if (s->host.stage == JS_STAGE_SETUP || s->host.stage == JS_STAGE_TEARDOWN) {
         shard_add(r->shard, registry_builtin(r->registry, METRIC_DATA_SENT), s->host.tags,
-                  (double)s->host.bytes_sent, now);
+                  s->host.metadata, (double)s->host.bytes_sent, now);
         shard_add(r->shard, registry_builtin(r->registry, METRIC_DATA_RECEIVED), s->host.tags,
-                  (double)s->host.bytes_received, now);
+                  s->host.metadata, (double)s->host.bytes_received, now);
+        shard_flush_samples(r->shard);
     }
     js_vm_free(s->vm);
+    metadata_fini(&s->metadata);
 }
 
 static void on_timeout(struct timer *t)

@@ -35,7 +35,8 @@ static int list_thresholds(struct run *r)
             r->threshold_list[n++] =
                 (struct output_threshold){.metric = r->thresholds.groups[g].key,
                                           .expression = t->source,
-                                          .abort_on_fail = t->abort_on_fail};
+                                          .abort_on_fail = t->abort_on_fail,
+                                          .delay_abort_ns = t->delay_abort_ns};
         }
     r->threshold_list_len = n;
     return 0;
@@ -45,14 +46,14 @@ int run_thresholds_init(struct run *r)
 {
     const struct opt_thresholds *o = &r->derived.thresholds;
     int rc = 0;
-    if ((r->settings.run.system_tags & TAG_BIT(TAG_EXPECTED_RESPONSE)) != 0) {
+    for (size_t i = 0; rc == 0 && i < o->len; i++)
+        rc = add_key(r, &o->items[i]);
+    if (rc == 0 && (r->settings.run.system_tags & TAG_BIT(TAG_EXPECTED_RESPONSE)) != 0) {
         const struct metric *metric;
         const struct submetric *sub;
         rc = metrics_submetric(r->metrics, STR("http_req_duration{expected_response:true}"),
                                &metric, &sub);
     }
-    for (size_t i = 0; rc == 0 && i < o->len; i++)
-        rc = add_key(r, &o->items[i]);
     if (rc == E_CONFIG && err_get()->exit_code == 0)
         (void)err_exit(rc, EXIT_CONFIG);
     return rc < 0 ? rc : list_thresholds(r);

@@ -6,6 +6,7 @@
 #include "load/arrival.h"
 #include "load/run_int.h"
 #include "load/scenario.h"
+#include "output/samples.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -42,6 +43,7 @@ int vu_init(struct vu *v, struct worker *w, uint32_t id)
     timer_init(&v->hard, on_hard);
     run_host_init(r, &v->host, w->loop, w->shard, w->dialer);
     v->host.vu_id = id + 1;
+    v->host.metadata = &v->metadata;
     v->host.local_ip = settings_local_ip(&r->settings, id);
     v->windows = r->plan.windows + r->plan.first[id];
     v->windows_end = r->plan.windows + r->plan.first[id + 1];
@@ -56,6 +58,7 @@ void vu_fini(struct vu *v)
 {
     js_vm_free(v->vm);
     v->vm = NULL;
+    metadata_fini(&v->metadata);
     mem_free(v->scenario_iterations);
     v->scenario_iterations = NULL;
 }
@@ -86,9 +89,17 @@ static struct tagset *window_tags(const struct vu *v, const struct scenario *s)
         struct tag tag = {STR("scenario"), str_of(s->name)};
         set = tags_with(table, set, &tag, 1);
     }
-    if (tag_on(v, TAG_VU))
-        set = with_number(v, set, TAG_VU, v->host.vu_id);
     return set;
+}
+
+/* Metadata, not a tag: it would make a series of each iteration. */
+static void set_number(struct vu *v, enum system_tag t, uint64_t n)
+{
+    char text[24];
+    int len = snprintf(text, sizeof text, "%llu", (unsigned long long)n);
+    if (tag_on(v, t) && metadata_set(&v->metadata, str_of(system_tag_name(t)),
+                                     str_new(text, (size_t)len)) == -ENOMEM)
+        log_warning("no memory for the metadata of virtual user %u", v->host.vu_id);
 }
 
 /* ---- one iteration ------------------------------------------------------------------------- */
@@ -109,10 +120,11 @@ static void log_exception(const struct vu *v, int rc)
 static void report_data(struct vu *v, int64_t now_ns)
 {
     struct js_host *h = &v->host;
-    shard_add(h->shard, builtin(v, METRIC_DATA_SENT), h->tags, (double)h->bytes_sent,
-              wall_ns(v, now_ns));
-    shard_add(h->shard, builtin(v, METRIC_DATA_RECEIVED), h->tags, (double)h->bytes_received,
-              wall_ns(v, now_ns));
+    int64_t wall = wall_ns(v, now_ns);
+    shard_add(h->shard, builtin(v, METRIC_DATA_SENT), h->tags, h->metadata, (double)h->bytes_sent,
+              wall);
+    shard_add(h->shard, builtin(v, METRIC_DATA_RECEIVED), h->tags, h->metadata,
+              (double)h->bytes_received, wall);
     h->bytes_sent = 0;
     h->bytes_received = 0;
 }
@@ -120,8 +132,7 @@ static void report_data(struct vu *v, int64_t now_ns)
 static void begin_iteration(struct vu *v)
 {
     struct js_host *h = &v->host;
-    if (tag_on(v, TAG_ITER))
-        h->tags = with_number(v, h->tags, TAG_ITER, v->iterations);
+    set_number(v, TAG_ITER, v->iterations);
     h->group = STR_EMPTY;
     h->iteration = v->iterations++;
     h->stage = JS_STAGE_ITERATION;
@@ -153,9 +164,10 @@ bool vu_iteration(struct vu *v, int64_t *now_ns)
     if (whole) {
         if (rc < 0)
             log_exception(v, rc);
-        shard_add(v->host.shard, builtin(v, METRIC_ITERATIONS), v->host.tags, 1, wall_ns(v, end));
         shard_add(v->host.shard, builtin(v, METRIC_ITERATION_DURATION), v->host.tags,
-                  (double)(end - start) / (double)NS_PER_MS, wall_ns(v, end));
+                  v->host.metadata, (double)(end - start) / (double)NS_PER_MS, wall_ns(v, end));
+        shard_add(v->host.shard, builtin(v, METRIC_ITERATIONS), v->host.tags, v->host.metadata, 1,
+                  wall_ns(v, end));
         atomic_fetch_add_explicit(&w->counters->full, 1, memory_order_relaxed);
         pad_iteration(v, start, now_ns);
     } else {
@@ -169,11 +181,19 @@ bool vu_iteration(struct vu *v, int64_t *now_ns)
 
 /* ---- one window ---------------------------------------------------------------------------- */
 
+/* The executor's own tags, not the virtual user's; its number is a tag here, as k6 has it. */
+static struct tagset *dropped_tags(struct vu *v)
+{
+    struct tagset *set = executor_tags(v->worker->run, v->host.shard, v->scenario->config);
+    bool own = v->scenario->config->type == EXECUTOR_PER_VU_ITERATIONS && tag_on(v, TAG_VU);
+    return own ? with_number(v, set, TAG_VU, v->host.vu_id) : set;
+}
+
 static void report_dropped(struct vu *v, uint64_t n)
 {
     if (n > 0 && !v->worker->aborted)
-        shard_add(v->host.shard, builtin(v, METRIC_DROPPED_ITERATIONS), v->window_tags, (double)n,
-                  wall_ns(v, clock_mono_ns()));
+        shard_add(v->host.shard, builtin(v, METRIC_DROPPED_ITERATIONS), dropped_tags(v), NULL,
+                  (double)n, wall_ns(v, clock_mono_ns()));
 }
 
 /* May one more iteration begin? `done`: how many this virtual user began in this window. */
@@ -208,6 +228,28 @@ static void leave_scenario(struct vu *v, uint64_t done)
         report_dropped(v, ps->iterations - atomic_load(&shared->started));
 }
 
+void vu_wait_for_outputs(const struct worker *w, int64_t until_ns)
+{
+    const int64_t pause_ns = 5 * NS_PER_MS;
+    int rc = 0;
+    for (int64_t now = clock_mono_ns(); rc == 0 && now < until_ns && !w->aborted;
+         now = clock_mono_ns()) {
+        if (!sample_stream_behind(w->run->samples))
+            return;
+        rc = co_sleep_until(MIN(now + pause_ns, until_ns));
+    }
+}
+
+/* May another iteration begin at `*now_ns`? */
+static bool has_time(const struct worker *w, int64_t *now_ns, int64_t stop_ns)
+{
+    if (UNLIKELY(w->run->samples != NULL)) {
+        vu_wait_for_outputs(w, stop_ns);
+        *now_ns = clock_mono_ns();
+    }
+    return !w->aborted && *now_ns < stop_ns;
+}
+
 static void yield_turn(struct vu *v, int64_t *now_ns)
 {
     if (*now_ns - loop_now_ns(v->host.loop) <= TURN_NS)
@@ -225,7 +267,7 @@ static bool loop_window(struct vu *v, const struct window *win, uint64_t *done)
     int64_t stop_ns = w->start_ns + win->stop_ns;
     /* Read once an iteration: where one ends the next one begins. */
     int64_t now_ns = clock_mono_ns();
-    while (!w->aborted && now_ns < stop_ns && take_iteration(v, *done)) {
+    while (has_time(w, &now_ns, stop_ns) && take_iteration(v, *done)) {
         (*done)++;
         bool whole = vu_iteration(v, &now_ns);
         atomic_fetch_add_explicit(&c->iterations, 1, memory_order_relaxed);
@@ -260,6 +302,8 @@ static int enter_scenario(struct vu *v, const struct window *win)
     v->scenario = &r->plan.scenarios[win->scenario];
     v->window_tags = window_tags(v, v->scenario->config);
     v->host.tags = v->window_tags; /* what the script does to them lasts as long as the window */
+    metadata_clear(&v->metadata);
+    set_number(v, TAG_VU, v->host.vu_id);
     const struct opt_pairs *env = &v->scenario->config->env;
     if (env->len > 0 || v->env_set) {
         int rc = js_vm_set_env(v->vm, env->items, (uint32_t)env->len);

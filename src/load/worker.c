@@ -88,12 +88,19 @@ static void handle_ended(struct mail *m)
 
 /* ---- the boss ------------------------------------------------------------------------------ */
 
+/* Files of samples are there to be followed. */
+static int64_t tick_ns(const struct worker *w)
+{
+    return w->run->samples != NULL ? 200 * NS_PER_MS : NS_PER_S;
+}
+
 static void on_tick(struct timer *t)
 {
     struct worker *w = CONTAINER_OF(t, struct worker, tick);
     int64_t now = clock_mono_ns();
     shard_tick(w->shard, now + w->run->wall_offset_ns);
-    if (timer_start(w->loop, &w->tick, now + NS_PER_S) < 0)
+    shard_flush_samples(w->shard);
+    if (timer_start(w->loop, &w->tick, now + tick_ns(w)) < 0)
         log_error("worker %u: no memory for its clock; results are late", w->index);
 }
 
@@ -122,7 +129,7 @@ static int init(struct worker *w)
 {
     int rc = dialer_new(&w->run->settings.rules, w->run->dns, &w->dialer);
     if (rc == 0)
-        rc = timer_start(w->loop, &w->tick, clock_mono_ns() + NS_PER_S);
+        rc = timer_start(w->loop, &w->tick, clock_mono_ns() + tick_ns(w));
     if (rc == 0)
         rc = make_vus(w);
     return rc;

@@ -95,6 +95,12 @@ void metrics_want_buckets(struct metrics *m, uint32_t period_s, bucket_consumer_
     m->consumer_arg = arg;
 }
 
+void metrics_want_samples(struct metrics *m, sample_consumer_fn *fn, void *arg)
+{
+    m->samples_to = fn;
+    m->samples_arg = arg;
+}
+
 void metrics_want_sections(struct metrics *m)
 {
     m->sections_wanted = true;

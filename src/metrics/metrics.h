@@ -11,6 +11,7 @@
 
 #include "base/attr.h"
 #include "metrics/metric.h"
+#include "metrics/sample.h"
 #include "metrics/shard.h"
 #include "metrics/sink.h"
 
@@ -52,6 +53,9 @@ struct registry *metrics_registry(struct metrics *m);
 /* Before workers start: period 0 means no buckets.  One consumer. */
 void metrics_want_buckets(struct metrics *m, uint32_t period_s, bucket_consumer_fn *fn, void *arg);
 
+/* Before workers start: every single sample goes to `fn`, too.  One consumer. */
+void metrics_want_samples(struct metrics *m, sample_consumer_fn *fn, void *arg);
+
 /* Before workers start: also keeps each scenario's and group's own sinks (summary mode full). */
 void metrics_want_sections(struct metrics *m);
 
@@ -72,6 +76,8 @@ struct series_info metrics_series(struct metrics *m, uint32_t series);
 
 /* By the worker, on its loop at least once a second: closes buckets whose period has passed. */
 void shard_tick(struct shard *s, int64_t wall_ns);
+/* By the worker, now and then: hands over the samples that wait for their chunk to be full. */
+void shard_flush_samples(struct shard *s);
 /* By the worker at its end: closes everything, the batch marked last. */
 void shard_finish(struct shard *s, int64_t wall_ns);
 

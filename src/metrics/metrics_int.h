@@ -46,6 +46,8 @@ struct metrics {
     uint32_t period_s;
     bucket_consumer_fn *consumer;
     void *consumer_arg;
+    sample_consumer_fn *samples_to; /* NULL: nobody wants single samples */
+    void *samples_arg;
     bool sections_wanted;
 
     atomic_uint shards; /* the next shard's number */
@@ -114,6 +116,10 @@ struct shard {
     uint32_t epoch;
     int64_t period_ns; /* 0: no buckets */
     int64_t end_ns;    /* of the open bucket; 0: none opened yet; INT64_MAX: no buckets */
+
+    bool sampled;               /* each sample goes to the run's consumer */
+    struct sample_chunk *chunk; /* the open one, or NULL */
+    uint64_t chunks;            /* opened so far */
 
     uint64_t dropped;
     bool warned;

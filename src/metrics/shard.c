@@ -57,7 +57,10 @@ int shard_new(struct metrics *m, struct shard **ret)
     s->sub_sinks = mem_calloc(s->sub_sinks_len + 1, sizeof *s->sub_sinks);
     if (s->period_ns > 0)
         s->spare = mem_calloc(1, sizeof *s->spare);
+    s->sampled = m->samples_to != NULL;
     int rc = tag_table_new(&s->tags);
+    if (rc == 0 && s->sampled)
+        rc = tag_table_keep_folded(s->tags);
     if (rc < 0 || !s->sinks || !s->sub_sinks || (s->period_ns > 0 && !s->spare)) {
         shard_free(s);
         return err_set(-ENOMEM, "metrics of a worker");
@@ -92,6 +95,7 @@ void shard_free(struct shard *s)
     mem_free(s->groups);
     bucket_batch_free(s->batch);
     bucket_batch_free(s->spare);
+    sample_chunk_free(s->chunk);
     tag_table_free(s->tags);
     arena_fini(&s->arena);
     mem_free(s);
@@ -105,6 +109,11 @@ struct tag_table *shard_tags(struct shard *s)
 uint64_t shard_dropped(const struct shard *s)
 {
     return s->dropped;
+}
+
+bool shard_is_sampled(const struct shard *s)
+{
+    return s->sampled;
 }
 
 static void drop(struct shard *s)
@@ -356,8 +365,103 @@ static inline void put(struct shard *s, const struct series_set *set, struct ser
         bucket_add(s, x, type, value, wall_ns);
 }
 
-void shard_add(struct shard *s, const struct metric *m, struct tagset *tags, double value,
-               int64_t wall_ns)
+/* Single samples */
+
+static struct sample_chunk *chunk_open(struct shard *s)
+{
+    struct sample_chunk *c = mem_alloc(sizeof *c);
+    if (!c) {
+        s->metrics->samples_to(s->metrics->samples_arg, NULL);
+        return NULL;
+    }
+    arena_init(&c->arena, SAMPLE_ARENA_MAX);
+    c->next = NULL;
+    c->serial = ++s->chunks;
+    c->len = 0;
+    s->chunk = c;
+    return c;
+}
+
+void shard_flush_samples(struct shard *s)
+{
+    struct sample_chunk *c = s->chunk;
+    s->chunk = NULL;
+    if (c)
+        s->metrics->samples_to(s->metrics->samples_arg, c);
+}
+
+/* A list with its strings, in the chunk; NULL without memory. */
+static const struct tag *chunk_copy(struct sample_chunk *c, const struct tag *list, size_t len)
+{
+    struct tag *copy = arena_alloc(&c->arena, len * sizeof *copy);
+    for (size_t i = 0; copy && i < len; i++) {
+        const char *key = arena_dup(&c->arena, list[i].key);
+        const char *value = arena_dup(&c->arena, list[i].value);
+        if (!key || !value)
+            return NULL;
+        copy[i] = (struct tag){str_new(key, list[i].key.len), str_new(value, list[i].value.len)};
+    }
+    return copy;
+}
+
+static void chunk_add_metadata(struct sample_chunk *c, struct sample *x, struct metadata *meta)
+{
+    if (meta->serial != c->serial) {
+        meta->copy = chunk_copy(c, meta->items, meta->len);
+        meta->serial = meta->copy ? c->serial : 0;
+    }
+    x->metadata = meta->copy;
+    x->metadata_len = meta->copy ? (uint32_t)meta->len : 0;
+}
+
+/* `n` samples of the same moment and tags; the metrics in x[] are those of neighbouring ids. */
+static void sample_add(struct shard *s, const struct metric *m, const struct tagset *tags,
+                       struct metadata *meta, const double *values, size_t n, int64_t wall_ns)
+{
+    if (s->chunk && s->chunk->len + n > SAMPLES_PER_CHUNK)
+        shard_flush_samples(s);
+    struct sample_chunk *c = s->chunk ? s->chunk : chunk_open(s);
+    if (!c)
+        return;
+    struct sample x = {.tags = tags->tags, .tags_len = tags->len, .wall_ns = wall_ns};
+    uint32_t full_len;
+    const struct tag *full = tags_before_fold(s->tags, tags, &full_len);
+    const struct tag *copy = full ? chunk_copy(c, full, full_len) : NULL;
+    if (copy) {
+        x.tags = copy;
+        x.tags_len = full_len;
+    }
+    if (meta && meta->len > 0)
+        chunk_add_metadata(c, &x, meta);
+    for (size_t i = 0; i < n; i++) {
+        x.metric = m + i; /* built-ins are neighbours, others come singly */
+        x.value = values[i];
+        c->samples[c->len++] = x;
+    }
+    if (c->len == SAMPLES_PER_CHUNK || c->arena.total > SAMPLE_ARENA_MAX / 2)
+        shard_flush_samples(s);
+}
+
+static void sample_add_http(struct shard *s, const struct tagset *tags, struct metadata *meta,
+                            const struct http_sample *h, int64_t wall_ns)
+{
+    const double values[HTTP_LEN] = {
+        [METRIC_HTTP_REQS - HTTP_FIRST] = 1,
+        [METRIC_HTTP_REQ_DURATION - HTTP_FIRST] = h->duration_ms,
+        [METRIC_HTTP_REQ_BLOCKED - HTTP_FIRST] = h->blocked_ms,
+        [METRIC_HTTP_REQ_CONNECTING - HTTP_FIRST] = h->connecting_ms,
+        [METRIC_HTTP_REQ_TLS_HANDSHAKING - HTTP_FIRST] = h->tls_handshaking_ms,
+        [METRIC_HTTP_REQ_SENDING - HTTP_FIRST] = h->sending_ms,
+        [METRIC_HTTP_REQ_WAITING - HTTP_FIRST] = h->waiting_ms,
+        [METRIC_HTTP_REQ_RECEIVING - HTTP_FIRST] = h->receiving_ms,
+        [METRIC_HTTP_REQ_FAILED - HTTP_FIRST] = h->failed,
+    };
+    sample_add(s, registry_builtin(s->metrics->registry, METRIC_HTTP_REQS), tags, meta, values,
+               h->failed >= 0 ? HTTP_LEN : HTTP_LEN - 1, wall_ns);
+}
+
+void shard_add(struct shard *s, const struct metric *m, struct tagset *tags, struct metadata *meta,
+               double value, int64_t wall_ns)
 {
     struct series_set *set = set_of(s, tags);
     struct series *x = set ? series_of(s, tags, set, m) : NULL;
@@ -368,10 +472,12 @@ void shard_add(struct shard *s, const struct metric *m, struct tagset *tags, dou
     if (UNLIKELY(wall_ns >= s->end_ns))
         shard_tick(s, wall_ns);
     put(s, set, x, m->id, m->type, value, wall_ns);
+    if (UNLIKELY(s->sampled))
+        sample_add(s, m, tags, meta, &value, 1, wall_ns);
 }
 
-void shard_add_http(struct shard *s, struct tagset *tags, const struct http_sample *h,
-                    int64_t wall_ns)
+void shard_add_http(struct shard *s, struct tagset *tags, struct metadata *meta,
+                    const struct http_sample *h, int64_t wall_ns)
 {
     struct series_set *set = set_of(s, tags);
     struct series *x = !set ? NULL : LIKELY(set->http != NULL) ? set->http : http_new(s, tags, set);
@@ -394,6 +500,8 @@ void shard_add_http(struct shard *s, struct tagset *tags, const struct http_samp
     if (h->failed >= 0)
         PUT(METRIC_HTTP_REQ_FAILED, METRIC_RATE, h->failed);
 #undef PUT
+    if (UNLIKELY(s->sampled))
+        sample_add_http(s, tags, meta, h, wall_ns);
 }
 
 /* Checks */
@@ -442,9 +550,9 @@ static struct tagset *check_tags(struct shard *s, struct tagset *base, struct st
     return tags_with(s->tags, base, tags, n);
 }
 
-void shard_add_check(struct shard *s, struct tagset *base, struct str group, struct str name,
-                     const struct tag *extra, uint32_t extra_len, uint32_t system_tags, bool ok,
-                     int64_t wall_ns)
+void shard_add_check(struct shard *s, struct tagset *base, struct metadata *meta, struct str group,
+                     struct str name, const struct tag *extra, uint32_t extra_len,
+                     uint32_t system_tags, bool ok, int64_t wall_ns)
 {
     struct tagset *tags = check_tags(s, base, name, extra, extra_len, system_tags);
     struct series_set *set = set_of(s, tags);
@@ -459,7 +567,7 @@ void shard_add_check(struct shard *s, struct tagset *base, struct str group, str
         c->passes += ok;
         c->fails += !ok;
     }
-    shard_add(s, registry_builtin(s->metrics->registry, METRIC_CHECKS), tags, ok, wall_ns);
+    shard_add(s, registry_builtin(s->metrics->registry, METRIC_CHECKS), tags, meta, ok, wall_ns);
 }
 
 /* Buckets */
@@ -523,6 +631,7 @@ void shard_tick(struct shard *s, int64_t wall_ns)
 
 void shard_finish(struct shard *s, int64_t wall_ns)
 {
+    shard_flush_samples(s);
     if (s->period_ns == 0)
         return;
     shard_tick(s, wall_ns);

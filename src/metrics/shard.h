@@ -11,6 +11,7 @@
 
 #include "base/attr.h"
 #include "base/str.h"
+#include "metrics/metadata.h"
 #include "metrics/metric.h"
 #include "metrics/sink.h"
 #include "metrics/tags.h"
@@ -26,11 +27,11 @@ void shard_free(struct shard *s);
 
 struct tag_table *shard_tags(struct shard *s);
 
-/* One sample.  `wall_ns`: when it happened, monotone per worker (run clock: base/clock mono plus
- * the offset taken at the start of the run).  Never fails: past a limit it is counted as dropped
- * and warned about once. */
-void shard_add(struct shard *s, const struct metric *m, struct tagset *tags, double value,
-               int64_t wall_ns);
+/* One sample.  `meta` goes with it to outputs of single samples; may be NULL.  `wall_ns`: when it
+ * happened, monotone per worker (run clock: base/clock mono plus the offset taken at the start of
+ * the run).  Never fails: past a limit it is counted as dropped and warned about once. */
+void shard_add(struct shard *s, const struct metric *m, struct tagset *tags, struct metadata *meta,
+               double value, int64_t wall_ns);
 
 /* One HTTP round trip: http_reqs, the seven http_req_* trends and http_req_failed, one look-up. */
 struct http_sample {
@@ -38,16 +39,19 @@ struct http_sample {
     double sending_ms, waiting_ms, receiving_ms;
     int failed; /* 1, 0, or -1: not emitted (response callback is null) */
 };
-void shard_add_http(struct shard *s, struct tagset *tags, const struct http_sample *h,
-                    int64_t wall_ns);
+void shard_add_http(struct shard *s, struct tagset *tags, struct metadata *meta,
+                    const struct http_sample *h, int64_t wall_ns);
 
 /* One entry of a check(): a sample of `checks` (1 or 0) tagged with `base`, `extra` and, when
  * TAG_CHECK is in `system_tags`, check=name; and one more pass or failure of check `name` in
  * `group` (full path, "" at the root) and in the scenario that `base` names.  `group` is not put
  * into the tags: `base` carries it already. */
-void shard_add_check(struct shard *s, struct tagset *base, struct str group, struct str name,
-                     const struct tag *extra, uint32_t extra_len, uint32_t system_tags, bool ok,
-                     int64_t wall_ns);
+void shard_add_check(struct shard *s, struct tagset *base, struct metadata *meta, struct str group,
+                     struct str name, const struct tag *extra, uint32_t extra_len,
+                     uint32_t system_tags, bool ok, int64_t wall_ns);
+
+/* Each sample goes to somebody, with its time. */
+bool shard_is_sampled(const struct shard *s);
 
 /* Samples that were lost to a limit or to memory so far. */
 uint64_t shard_dropped(const struct shard *s);

@@ -30,6 +30,13 @@ struct step {
     struct tag given[]; /* pool strings; value.ptr NULL: removes */
 };
 
+/* A list under construction: sorted, keys distinct. */
+struct draft {
+    uint32_t len;
+    bool full; /* something was left out */
+    struct tag tags[TAGS_PER_SET_MAX];
+};
+
 struct tag_table {
     struct arena arena;
     struct strpool pool;
@@ -45,6 +52,11 @@ struct tag_table {
 
     struct tagset empty;
     bool warned;
+
+    /* Only with tag_table_keep_folded(). */
+    struct draft *folded; /* what became `folded_into`; strings in the arena */
+    struct arena folded_arena;
+    const struct tagset *folded_into; /* NULL: asked already */
 };
 
 static const char *const system_names[TAG_SYSTEM_LEN] = {
@@ -82,13 +94,6 @@ uint32_t system_tags_parse(struct str name)
     }
     return 0;
 }
-
-/* A list under construction: sorted, keys distinct. */
-struct draft {
-    uint32_t len;
-    bool full; /* something was left out */
-    struct tag tags[TAGS_PER_SET_MAX];
-};
 
 static void draft_from(struct draft *d, const struct tagset *s)
 {
@@ -257,6 +262,8 @@ void tag_table_free(struct tag_table *t)
     mem_free(t->steps);
     strpool_fini(&t->pool);
     arena_fini(&t->arena);
+    arena_fini(&t->folded_arena);
+    mem_free(t->folded);
     mem_free(t);
 }
 
@@ -346,16 +353,36 @@ static void warn_once(struct tag_table *t)
         TAG_SETS_MAX);
 }
 
+static void keep_folded(struct tag_table *t, const struct draft *d)
+{
+    arena_reset(&t->folded_arena);
+    t->folded->len = 0;
+    for (uint32_t i = 0; i < d->len; i++) {
+        const char *key = arena_dup(&t->folded_arena, d->tags[i].key);
+        const char *value = arena_dup(&t->folded_arena, d->tags[i].value);
+        if (!key || !value)
+            return;
+        t->folded->tags[t->folded->len++] = (struct tag){
+            str_new(key, d->tags[i].key.len),
+            str_new(value, d->tags[i].value.len),
+        };
+    }
+}
+
 /* Past the limit: what makes sets many goes, the rest stays. */
 static struct tagset *fold(struct tag_table *t, struct tagset *base, struct draft *d)
 {
     static const enum system_tag many[] = {TAG_URL, TAG_NAME, TAG_ITER, TAG_VU};
     warn_once(t);
+    if (t->folded)
+        keep_folded(t, d);
     for (size_t i = 0; i < ARRAY_LEN(many); i++)
         draft_set(d, (struct tag){str_of(system_names[many[i]]), STR_EMPTY});
     struct tagset *result;
     if (intern_set(t, d, TAG_SETS_MAX + TAG_SETS_FOLDED_MAX, &result) < 0)
-        return base;
+        result = base;
+    if (t->folded)
+        t->folded_into = result;
     return result;
 }
 
@@ -387,6 +414,22 @@ struct tagset *tags_with(struct tag_table *t, struct tagset *base, const struct 
     if (LIKELY(s != NULL))
         return s->result;
     return make(t, hash, base, tags, n);
+}
+
+int tag_table_keep_folded(struct tag_table *t)
+{
+    arena_init(&t->folded_arena, TAG_STRINGS_MAX);
+    t->folded = mem_alloc(sizeof *t->folded);
+    return t->folded ? 0 : err_set(-ENOMEM, "tags");
+}
+
+const struct tag *tags_before_fold(struct tag_table *t, const struct tagset *s, uint32_t *ret_len)
+{
+    if (LIKELY(t->folded_into != s || !s))
+        return NULL;
+    t->folded_into = NULL;
+    *ret_len = t->folded->len;
+    return t->folded->tags;
 }
 
 const struct tag *tags_find(const struct tagset *s, struct str key)

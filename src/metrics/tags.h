@@ -43,6 +43,12 @@ struct tagset *tags_with(struct tag_table *t, struct tagset *base, const struct 
 /* Sets in the table, the empty one counted. */
 uint32_t tag_table_len(const struct tag_table *t);
 
+/* From now on the table remembers what a set was before the limit folded it. */
+NODISCARD int tag_table_keep_folded(struct tag_table *t);
+/* The whole list of tags when `s` is what the last tags_with() folded them into, NULL otherwise.
+ * Asked once a set: what it says is forgotten.  Valid until the next tags_with(). */
+const struct tag *tags_before_fold(struct tag_table *t, const struct tagset *s, uint32_t *ret_len);
+
 const struct tag *tags_find(const struct tagset *s, struct str key); /* NULL: not in it */
 
 /* System tags (k6-surface 4.2) as a set of bits. */

@@ -27,6 +27,36 @@ static bool not_finite(struct buf *out, double v)
     return true;
 }
 
+/* Numbers of at most six decimals, which nearly all are (milliseconds of whole nanoseconds): up to
+ * 15 digits there is one decimal a double, so what reads back is the shortest, too. */
+static bool short_decimal(struct buf *out, double v)
+{
+    double a = fabs(v);
+    if (!(a < 1e9))
+        return false;
+    uint64_t millionths = (uint64_t)(a * 1e6 + 0.5);
+    if ((double)millionths / 1e6 != a)
+        return false;
+    uint64_t whole = millionths / 1000000, rest = millionths % 1000000;
+    char text[24];
+    size_t at = sizeof text;
+    if (rest > 0) {
+        int digits = 6;
+        for (; rest % 10 == 0; rest /= 10)
+            digits--;
+        for (; digits > 0; digits--, rest /= 10)
+            text[--at] = (char)('0' + rest % 10);
+        text[--at] = '.';
+    }
+    do
+        text[--at] = (char)('0' + whole % 10);
+    while ((whole /= 10) > 0);
+    if (v < 0)
+        text[--at] = '-';
+    buf_append(out, text + at, sizeof text - at);
+    return true;
+}
+
 void numfmt_js(struct buf *out, double v)
 {
     if (not_finite(out, v))
@@ -35,6 +65,8 @@ void numfmt_js(struct buf *out, double v)
         buf_z(out, "0");
         return;
     }
+    if (short_decimal(out, v))
+        return;
     /* Digits and exponent of the shortest form that reads back. */
     char text[40];
     int digits = 1;

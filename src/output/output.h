@@ -34,6 +34,7 @@ struct output_threshold {
     const char *metric;     /* key as the script wrote it: "http_req_duration{a:b}" */
     const char *expression; /* "p(95)<500" */
     bool abort_on_fail;
+    int64_t delay_abort_ns; /* delayAbortEval; -1: not given */
     /* Valid in output_result only. */
     bool failed;
     double value; /* left-hand side, as last evaluated */
@@ -58,6 +59,7 @@ struct output_run_info {
     int64_t duration_max_ns; /* incl. gracefulStop; 0: nothing to do */
     const struct output_threshold *thresholds;
     size_t thresholds_len;
+    uint32_t system_tags; /* TAG_BIT()s that are on */
     const struct output_file *files;
     size_t files_len;
     const struct tag *env; /* of -e only, as archives keep them */
@@ -91,9 +93,11 @@ struct output_result {
  *               after start(), valid until free().
  *  bucket_period_s  Asked after start(): 0 or no function: no buckets.
  *  buckets      On worker threads; must not wait; owns the batch (bucket_batch_free()).
- *  interrupted  The user asked to stop (first signal) while stop() is running: give up soon.
- *  stop         Delivers what is left; waits within its own deadline.  An error is logged, and its
- *               exit code counts only if the run had none.
+ *  samples      Wants each single sample: called on a thread of its own (samples.h) with chunk
+ * after chunk, and with NULL now and then when it is time to write out.  May block on files. Never
+ * called before start() and after stop() has been. interrupted  The user asked to stop (first
+ * signal) while stop() is running: give up soon. stop         Delivers what is left; waits within
+ * its own deadline.  An error is logged, and its exit code counts only if the run had none.
  */
 struct output_ops {
     const char *name; /* "cloud" */
@@ -101,6 +105,7 @@ struct output_ops {
     const char *(*description)(void *self);
     uint32_t (*bucket_period_s)(void *self);
     bucket_consumer_fn *buckets;
+    void (*samples)(void *self, const struct sample_chunk *c);
     void (*interrupted)(void *self);
     YIELDS int (*stop)(void *self, const struct output_result *result);
     void (*free)(void *self);

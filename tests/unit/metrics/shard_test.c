@@ -147,7 +147,7 @@ static void test_counts_and_submetrics(void **state)
     for (int i = 1; i <= 100; i++) {
         struct http_sample h = {.duration_ms = i, .waiting_ms = 1, .failed = i % 4 == 0};
         shard_add_http(i % 2 ? s : t,
-                       tags(i % 2 ? s : t, i <= 60 ? "a" : "b", i <= 30 ? "::g" : ""), &h, i);
+                       tags(i % 2 ? s : t, i <= 60 ? "a" : "b", i <= 30 ? "::g" : ""), NULL, &h, i);
     }
     struct snapshot *snap = snapshot_of(s, t);
     const struct sink *d = snapshot_metric(snap, m);
@@ -171,7 +171,7 @@ static void test_failed_may_be_left_out(void **state)
     (void)state;
     struct shard *s = shard();
     struct http_sample h = {.failed = -1};
-    shard_add_http(s, tags(s, "a", ""), &h, 1);
+    shard_add_http(s, tags(s, "a", ""), NULL, &h, 1);
     struct snapshot *snap = snapshot_of(s, NULL);
     assert_int_equal(snapshot_metric(snap, builtin(METRIC_HTTP_REQ_FAILED))->count, 0);
     assert_int_equal(snapshot_metric(snap, builtin(METRIC_HTTP_REQ_SENDING))->count, 1);
@@ -187,8 +187,8 @@ static void test_metric_made_later(void **state)
     assert_int_equal(snapshot_new(metrics, &before), 0);
     const struct metric *m;
     assert_int_equal(registry_add(registry, STR("late"), METRIC_COUNTER, METRIC_DEFAULT, &m), 0);
-    shard_add(s, m, tags(s, "a", ""), 3, 1);
-    shard_add(s, m, tags(s, "a", ""), (double)NAN, 1);
+    shard_add(s, m, tags(s, "a", ""), NULL, 3, 1);
+    shard_add(s, m, tags(s, "a", ""), NULL, (double)NAN, 1);
     assert_int_equal(shard_merge_into(s, before), 0);
     assert_null(snapshot_metric(before, m));
     struct snapshot *after = snapshot_of(s, NULL);
@@ -205,15 +205,15 @@ static void test_checks(void **state)
     struct shard *s = shard(), *t = shard();
     struct tag extra = {STR("kind"), STR("x")};
     for (int i = 0; i < 10; i++) {
-        shard_add_check(s, tags(s, "a", "::g"), STR("::g"), STR("one"), NULL, 0, TAGS_DEFAULT_BITS,
-                        i < 7, i);
-        shard_add_check(t, tags(t, "a", "::g"), STR("::g"), STR("one"), &extra, 1,
+        shard_add_check(s, tags(s, "a", "::g"), NULL, STR("::g"), STR("one"), NULL, 0,
+                        TAGS_DEFAULT_BITS, i < 7, i);
+        shard_add_check(t, tags(t, "a", "::g"), NULL, STR("::g"), STR("one"), &extra, 1,
                         TAGS_DEFAULT_BITS, true, i);
-        shard_add_check(t, tags(t, "b", ""), STR(""), STR("two"), NULL, 0, TAGS_DEFAULT_BITS, false,
-                        i);
+        shard_add_check(t, tags(t, "b", ""), NULL, STR(""), STR("two"), NULL, 0, TAGS_DEFAULT_BITS,
+                        false, i);
         /* Without the tag, two names share one tag set. */
-        shard_add_check(s, tags_empty(shard_tags(s)), STR(""), i % 2 ? STR("odd") : STR("even"),
-                        NULL, 0, 0, true, i);
+        shard_add_check(s, tags_empty(shard_tags(s)), NULL, STR(""),
+                        i % 2 ? STR("odd") : STR("even"), NULL, 0, 0, true, i);
     }
     struct snapshot *snap = snapshot_of(s, t);
     static const struct {
@@ -254,8 +254,8 @@ static void test_check_tags(void **state)
     metrics_want_buckets(metrics, 3, keep, &got);
     struct shard *s = shard();
     struct tag extra[] = {{STR("check"), STR("mine")}, {STR("kind"), STR("x")}};
-    shard_add_check(s, tags(s, "a", ""), STR(""), STR("one"), extra, 2, TAGS_DEFAULT_BITS, true,
-                    NS_PER_S);
+    shard_add_check(s, tags(s, "a", ""), NULL, STR(""), STR("one"), extra, 2, TAGS_DEFAULT_BITS,
+                    true, NS_PER_S);
     shard_finish(s, NS_PER_S);
     assert_int_equal(got.len, 1);
     assert_int_equal(got.batches[0]->len, 1);
@@ -273,9 +273,9 @@ static void test_sections(void **state)
     metrics_want_sections(metrics);
     struct shard *s = shard();
     for (int i = 0; i < 8; i++) {
-        shard_add(s, builtin(METRIC_ITERATIONS), tags(s, "a", ""), 1, i);
-        shard_add(s, builtin(METRIC_HTTP_REQ_DURATION), tags(s, "a", "::g"), i, i);
-        shard_add(s, builtin(METRIC_HTTP_REQ_DURATION), tags(s, "a", "::g::h"), 10 * i, i);
+        shard_add(s, builtin(METRIC_ITERATIONS), tags(s, "a", ""), NULL, 1, i);
+        shard_add(s, builtin(METRIC_HTTP_REQ_DURATION), tags(s, "a", "::g"), NULL, i, i);
+        shard_add(s, builtin(METRIC_HTTP_REQ_DURATION), tags(s, "a", "::g::h"), NULL, 10 * i, i);
     }
     struct snapshot *snap = snapshot_of(s, NULL);
     assert_int_equal(snap->sections_len, 3);
@@ -314,17 +314,17 @@ static void test_buckets_by_wall_clock(void **state)
     struct shard *s = shard();
     struct tagset *t = tags(s, "a", "");
     int64_t start = 3000000000 * NS_PER_S; /* a multiple of 3 s, past 32 bits of seconds */
-    shard_add(s, builtin(METRIC_ITERATIONS), t, 1, start + NS_PER_S);
-    shard_add(s, builtin(METRIC_ITERATIONS), t, 2, start + 3 * NS_PER_S - 1);
-    shard_add(s, builtin(METRIC_ITERATION_DURATION), t, 7.5, start + 3 * NS_PER_S - 1);
+    shard_add(s, builtin(METRIC_ITERATIONS), t, NULL, 1, start + NS_PER_S);
+    shard_add(s, builtin(METRIC_ITERATIONS), t, NULL, 2, start + 3 * NS_PER_S - 1);
+    shard_add(s, builtin(METRIC_ITERATION_DURATION), t, NULL, 7.5, start + 3 * NS_PER_S - 1);
     assert_int_equal(got.len, 0);
-    shard_add(s, builtin(METRIC_ITERATIONS), t, 4, start + 3 * NS_PER_S);
+    shard_add(s, builtin(METRIC_ITERATIONS), t, NULL, 4, start + 3 * NS_PER_S);
     assert_int_equal(got.len, 1);
     /* Two empty periods, then one with a gauge. */
     shard_tick(s, start + 9 * NS_PER_S);
     assert_int_equal(got.len, 3);
-    shard_add(s, builtin(METRIC_VUS), t, 5, start + 12 * NS_PER_S);
-    shard_add(s, builtin(METRIC_VUS), t, 3, start + 12 * NS_PER_S);
+    shard_add(s, builtin(METRIC_VUS), t, NULL, 5, start + 12 * NS_PER_S);
+    shard_add(s, builtin(METRIC_VUS), t, NULL, 3, start + 12 * NS_PER_S);
     shard_finish(s, start + 12 * NS_PER_S + 1);
     assert_int_equal(got.len, 5);
     for (size_t i = 0; i < got.len; i++) {
@@ -371,7 +371,8 @@ static void test_finish_without_anything(void **state)
     assert_int_equal(got.len, 1);
     assert_true(got.batches[0]->last);
     assert_int_equal(got.batches[0]->start_s, 9);
-    shard_add(s, builtin(METRIC_VUS), tags(s, "a", ""), 1, 10 * NS_PER_S); /* too late: summary */
+    shard_add(s, builtin(METRIC_VUS), tags(s, "a", ""), NULL, 1,
+              10 * NS_PER_S); /* too late: summary */
     shard_free(s);
 }
 
@@ -387,8 +388,9 @@ static void *work(void *arg)
         struct tagset *set = tags_with(shard_tags(s), tags_empty(shard_tags(s)), t, 2);
         struct http_sample h = {.duration_ms = i % 100, .failed = i % 10 == 0};
         now += NS_PER_MS;
-        shard_add_http(s, set, &h, now);
-        shard_add_check(s, set, STR("::g"), STR("ok"), NULL, 0, TAGS_DEFAULT_BITS, i % 3 == 0, now);
+        shard_add_http(s, set, NULL, &h, now);
+        shard_add_check(s, set, NULL, STR("::g"), STR("ok"), NULL, 0, TAGS_DEFAULT_BITS, i % 3 == 0,
+                        now);
     }
     shard_finish(s, now);
     return NULL;
@@ -471,9 +473,9 @@ static int scenario(void)
         rc = shard_new(m, &s);
     if (rc == 0) {
         struct http_sample h = {.duration_ms = 3};
-        shard_add_http(s, tags(s, "a", "::g"), &h, NS_PER_S);
-        shard_add_check(s, tags(s, "a", "::g"), STR("::g"), STR("c"), NULL, 0, TAGS_DEFAULT_BITS,
-                        true, NS_PER_S);
+        shard_add_http(s, tags(s, "a", "::g"), NULL, &h, NS_PER_S);
+        shard_add_check(s, tags(s, "a", "::g"), NULL, STR("::g"), STR("c"), NULL, 0,
+                        TAGS_DEFAULT_BITS, true, NS_PER_S);
         shard_tick(s, 4 * NS_PER_S);
         shard_finish(s, 5 * NS_PER_S);
         rc = snapshot_new(m, &snap);

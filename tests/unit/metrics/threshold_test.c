@@ -161,7 +161,7 @@ static struct snapshot *snapshot(void)
 
 static void sample(enum metric_builtin id, double v)
 {
-    shard_add(shard, registry_builtin(registry, id), tags_empty(shard_tags(shard)), v, 1);
+    shard_add(shard, registry_builtin(registry, id), tags_empty(shard_tags(shard)), NULL, v, 1);
 }
 
 static const struct threshold *find(const char *source)
@@ -281,7 +281,7 @@ static void test_keys(void **state)
     struct tag t = {STR("kind"), STR("a")};
     struct tagset *a = tags_with(shard_tags(shard), tags_empty(shard_tags(shard)), &t, 1);
     for (int i = 0; i < 5; i++)
-        shard_add(shard, registry_builtin(registry, METRIC_HTTP_REQS), a, 1, 1);
+        shard_add(shard, registry_builtin(registry, METRIC_HTTP_REQS), a, NULL, 1, 1);
     sample(METRIC_HTTP_REQS, 100);
     struct snapshot *s = snapshot();
     struct threshold_verdict v = thresholds_evaluate(&thresholds, s, NS_PER_S, true);

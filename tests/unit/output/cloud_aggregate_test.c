@@ -56,7 +56,7 @@ static void add(struct world *w, int worker, enum metric_builtin id, const char 
     struct shard *s = w->shards[worker];
     struct tag tag = {STR("url"), str_of(url)};
     struct tagset *tags = tags_with(shard_tags(s), tags_empty(shard_tags(s)), &tag, 1);
-    shard_add(s, registry_builtin(w->registry, id), tags, value, at_ns);
+    shard_add(s, registry_builtin(w->registry, id), tags, NULL, value, at_ns);
 }
 
 /* What the sets that came out said, added up. */
@@ -194,7 +194,7 @@ static void test_reserved_labels_stay_here(void **state)
     struct shard *s = w.shards[0];
     struct tag tags[] = {{STR("test_run_id"), STR("1")}, {STR("__x"), STR("2")}};
     shard_add(s, registry_builtin(w.registry, METRIC_ITERATIONS),
-              tags_with(shard_tags(s), tags_empty(shard_tags(s)), tags, 2), 1, t0);
+              tags_with(shard_tags(s), tags_empty(shard_tags(s)), tags, 2), NULL, 1, t0);
     for (int i = 0; i < WORKERS; i++)
         shard_finish(w.shards[i], t0 + NS_PER_S);
     take_all(&w, &seen);

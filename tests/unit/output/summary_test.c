@@ -36,7 +36,7 @@ static void add_custom(struct run *r, const char *name, enum metric_type type,
 {
     const struct metric *m;
     if (registry_add(r->registry, str_of(name), type, contains, &m) == 0)
-        shard_add(r->shard, m, t, v, 1);
+        shard_add(r->shard, m, t, NULL, v, 1);
 }
 
 static void add_iteration(struct run *r, int i)
@@ -53,21 +53,22 @@ static void add_iteration(struct run *r, int i)
                             .waiting_ms = v * 0.9,
                             .receiving_ms = v / 100000,
                             .failed = i % 5 == 0};
-    shard_add_http(s, t, &h, i);
+    shard_add_http(s, t, NULL, &h, i);
     if (group[0])
-        shard_add(s, registry_builtin(r->registry, METRIC_GROUP_DURATION), t, v, i);
-    shard_add_check(s, t, str_of(group), STR("status is 200"), NULL, 0, TAGS_DEFAULT_BITS,
+        shard_add(s, registry_builtin(r->registry, METRIC_GROUP_DURATION), t, NULL, v, i);
+    shard_add_check(s, t, NULL, str_of(group), STR("status is 200"), NULL, 0, TAGS_DEFAULT_BITS,
                     i % 4 != 3 || i == 3, i);
     if (i % 2)
-        shard_add_check(s, t, str_of(group), STR("naïve ✓"), NULL, 0, TAGS_DEFAULT_BITS, true, i);
+        shard_add_check(s, t, NULL, str_of(group), STR("naïve ✓"), NULL, 0, TAGS_DEFAULT_BITS, true,
+                        i);
     add_custom(r, "my_counter", METRIC_COUNTER, METRIC_DEFAULT, t, i % 3);
     add_custom(r, "My_gauge", METRIC_GAUGE, METRIC_DEFAULT, t, i - 20);
     add_custom(r, "my_rate", METRIC_RATE, METRIC_DEFAULT, t, i % 7 == 0);
     add_custom(r, "a_trend", METRIC_TREND, METRIC_DEFAULT, t, 12.5);
     add_custom(r, "ws_bytes", METRIC_COUNTER, METRIC_DATA, t, i * 1000);
-    shard_add(s, registry_builtin(r->registry, METRIC_ITERATIONS), t, 1, i);
-    shard_add(s, registry_builtin(r->registry, METRIC_ITERATION_DURATION), t, 1000.0 * i, i);
-    shard_add(s, registry_builtin(r->registry, METRIC_DATA_SENT), t, 100, i);
+    shard_add(s, registry_builtin(r->registry, METRIC_ITERATIONS), t, NULL, 1, i);
+    shard_add(s, registry_builtin(r->registry, METRIC_ITERATION_DURATION), t, NULL, 1000.0 * i, i);
+    shard_add(s, registry_builtin(r->registry, METRIC_DATA_SENT), t, NULL, 100, i);
 }
 
 static int add_thresholds(struct run *r)
