@@ -127,6 +127,9 @@
 #define LOAD_JSON_BYTES        (256u << 20) /* setup data, summary data */
 
 /* cmd */
+#define CMD_ARCHIVE_BYTES  ((size_t)1 << 30) /* a test's archive, or a script on standard input */
+#define CMD_HELP_BYTES     (1u << 20)  /* a help text, the arguments of a small command */
+#define CMD_TEMPLATE_BYTES (1u << 20)  /* a script to start from */
 #define CMD_PROGRESS_BYTES (4u << 20)  /* the progress block: a line a scenario */
 #define CMD_LOG_LINE_BYTES (16u << 20) /* one log line: a script may log a whole body */
 

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cmd/cloud_login.h"
+#include "cmd/command.h"
 #include "cmd/commands.h"
 #include "cmd/config_path.h"
 #include "cmd/run_cmd.h"
@@ -57,7 +58,7 @@ int cloud_output_new(const struct run_cmd *c, struct output *ret)
 
 /* ---- cloud run ---- */
 
-static const struct flag run_flags[] = {
+const struct flag flags_cloud_run[] = {
     {.name = "local-execution",
      .kind = FLAG_BOOL,
      .help = "run the test on this machine and stream its results to the cloud"},
@@ -77,6 +78,8 @@ static const struct flag run_flags[] = {
      .missing = true},
 };
 
+const size_t flags_cloud_run_len = ARRAY_LEN(flags_cloud_run);
+
 static int not_in_the_cloud_yet(void)
 {
     (void)err_set(E_UNSUPPORTED, "running a test on the cloud's own machines isn't there yet");
@@ -90,7 +93,7 @@ static int not_in_the_cloud_yet(void)
 static int cloud_run(int argc, char **argv)
 {
     struct run_cmd c = {0};
-    int rc = run_cmd_parse(&c, argc, argv, run_flags, ARRAY_LEN(run_flags));
+    int rc = run_cmd_parse(&c, argc, argv, flags_cloud_run, flags_cloud_run_len);
     if (rc == 0 && !flag_values_bool(&c.flags, "local-execution"))
         rc = not_in_the_cloud_yet();
     struct output cloud = {0};
@@ -99,12 +102,12 @@ static int cloud_run(int argc, char **argv)
     if (rc == 0)
         rc = run_cmd_execute(&c, &cloud, 1);
     run_cmd_fini(&c);
-    return rc;
+    return rc < 0 ? rc : 0;
 }
 
 /* ---- cloud login ---- */
 
-static const struct flag login_flags[] = {
+const struct flag flags_cloud_login[] = {
     {.name = "token",
      .letter = 't',
      .kind = FLAG_STRING,
@@ -121,6 +124,8 @@ static const struct flag login_flags[] = {
     {.name = "show", .letter = 's', .kind = FLAG_BOOL, .help = "show what is kept"},
     {.name = "reset", .letter = 'r', .kind = FLAG_BOOL, .help = "forget token and host"},
 };
+
+const size_t flags_cloud_login_len = ARRAY_LEN(flags_cloud_login);
 
 struct login {
     struct arena arena;
@@ -269,9 +274,8 @@ static int find_config_path(struct login *l)
 
 static int login_with(struct login *l, int argc, char **argv)
 {
-    int rc = flags_parse(&l->flags, &l->arena, argc, argv, login_flags, ARRAY_LEN(login_flags),
-                         flags_global, flags_global_len);
-    if (rc < 0)
+    int rc = command_parse("cloud login", &l->flags, &l->arena, argc, argv);
+    if (rc != 0)
         return rc;
     if (l->flags.args_len > 0)
         return err_exit(err_set(E_CONFIG, "accepts 0 arg(s), received %zu", l->flags.args_len),
@@ -294,6 +298,7 @@ static int cloud_login(int argc, char **argv)
     arena_init(&l->arena, 1 << 20);
     buf_init(&l->config_path, 8192);
     int rc = login_with(l, argc, argv);
+    rc = MIN(rc, 0); /* the help was asked for */
     if (rc < 0 && err_get()->exit_code == 0)
         (void)err_exit(rc, 255);
     arena_fini(&l->arena);
@@ -308,19 +313,13 @@ int cmd_login(int argc, char **argv)
     if (argc >= 2 && strcmp(argv[1], "cloud") == 0)
         return cloud_login(argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "influxdb") == 0)
-        return err_exit(err_set(E_UNSUPPORTED, "login influxdb isn't there yet"), 255);
+        return err_exit(err_set(E_UNSUPPORTED, "login influxdb isn't there: name the database with "
+                                               "--out influxdb=URL"),
+                        255);
     return err_exit(err_set(E_CONFIG, "login: say where: `%s login cloud`", program_name()), 255);
 }
 
 /* ---- cloud ---- */
-
-static const char usage[] =
-    "Usage:\n"
-    "  spate cloud login              keep a token (and host) for the cloud\n"
-    "  spate cloud run --local-execution SCRIPT\n"
-    "                                 run a test here, its results live in the cloud\n"
-    "\n"
-    "Start a cloud of your own with `spate server`.\n";
 
 static int missing_command(const char *name)
 {
@@ -333,7 +332,7 @@ int cmd_cloud(int argc, char **argv)
     const char *name = argc >= 2 ? argv[1] : NULL;
     if (name == NULL || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 ||
         strcmp(name, "help") == 0) {
-        printf("%s", usage);
+        command_help("cloud");
         return 0;
     }
     if (strcmp(name, "run") == 0)

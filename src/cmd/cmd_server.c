@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "cmd/command.h"
 #include "cmd/commands.h"
 #include "cmd/flags.h"
 #include "codec/duration.h"
@@ -18,7 +19,7 @@ static const char default_listen[] = "127.0.0.1:6600";
 static const char default_data[] = "./spate-data";
 static const char default_timeout[] = "2m";
 
-static const struct flag flags[] = {
+const struct flag flags_server[] = {
     {.name = "listen",
      .kind = FLAG_STRING,
      .value_name = "addr:port",
@@ -37,20 +38,7 @@ static const struct flag flags[] = {
      .help = "a test run without data for so long is timed out (default 2m)"},
 };
 
-static void print_help(void)
-{
-    CLEANUP(buf_fini) struct buf text;
-    buf_init(&text, 64 * 1024);
-    buf_printf(&text,
-               "Keeps and shows the results of test runs, at http://127.0.0.1:6600.\n\n"
-               "Usage:\n  %s server [flags]\n\nFlags:\n",
-               program_name());
-    flags_help(&text, flags, ARRAY_LEN(flags));
-    buf_z(&text, "\nGlobal Flags:\n");
-    flags_help(&text, flags_global, flags_global_len);
-    if (buf_finish(&text) == 0)
-        printf("%.*s", STR_ARG(buf_view(&text)));
-}
+const size_t flags_server_len = ARRAY_LEN(flags_server);
 
 static const char *or_default(const char *given, const char *otherwise)
 {
@@ -68,7 +56,7 @@ static int read_config(const struct flag_values *v, struct server_config *ret)
     int rc = duration_parse(str_of(timeout), &ret->run_timeout_ns);
     if (rc == 0 && ret->run_timeout_ns <= 0)
         rc = err_set(E_CONFIG, "the duration has to be more than 0");
-    return rc < 0 ? flag_invalid(&flags[3], timeout) : 0;
+    return rc < 0 ? flag_invalid(&flags_server[3], timeout) : 0;
 }
 
 static void greet(struct server *s, const struct server_config *config)
@@ -113,14 +101,9 @@ int cmd_server(int argc, char **argv)
     struct flag_values v = {0};
     struct server_config config;
     arena_init(&a, 1024 * 1024);
-    int rc =
-        flags_parse(&v, &a, argc, argv, flags, ARRAY_LEN(flags), flags_global, flags_global_len);
-    if (rc < 0)
-        return rc;
-    if (flag_values_bool(&v, "help")) {
-        print_help();
-        return 0;
-    }
+    int rc = command_parse("server", &v, &a, argc, argv);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
     if (v.args_len > 0)
         return err_exit(err_set(E_CONFIG, "server takes no argument, but got \"%s\"", v.args[0]),
                         255);

@@ -1,5 +1,5 @@
 /*
- * commands - one function a subcommand; main.c calls them by name.
+ * commands - one function a subcommand; command_table.c lists them.
  *
  * argv[0] is the command's name.  They return 0, or a negative code with message and exit code in
  * the error slot, which main.c logs once.
@@ -8,12 +8,35 @@
 #define CMD_COMMANDS_H
 
 #include "base/attr.h"
+#include "cmd/flags.h"
 
-NODISCARD int cmd_run(int argc, char **argv);
+NODISCARD int cmd_archive(int argc, char **argv); /* cmd_archive.c */
+NODISCARD int cmd_inspect(int argc, char **argv); /* cmd_archive.c */
+NODISCARD int cmd_cloud(int argc, char **argv);   /* cloud run, cloud login, … (cmd_cloud.c) */
+NODISCARD int cmd_login(int argc, char **argv);   /* older: login cloud (cmd_cloud.c) */
+NODISCARD int cmd_complete(int argc, char **argv);   /* cmd_completion.c */
+NODISCARD int cmd_completion(int argc, char **argv); /* cmd_completion.c */
+NODISCARD int cmd_deps(int argc, char **argv);
+NODISCARD int cmd_features(int argc, char **argv);
+NODISCARD int cmd_new(int argc, char **argv);
+NODISCARD int cmd_run(int argc, char **argv); /* run_cmd.c */
+NODISCARD int cmd_server(int argc, char **argv);
 NODISCARD int cmd_version(int argc, char **argv);
-NODISCARD int cmd_cloud(int argc, char **argv);  /* cloud run, cloud login, … (cmd_cloud.c) */
-NODISCARD int cmd_login(int argc, char **argv);  /* older: login cloud (cmd_cloud.c) */
-NODISCARD int cmd_server(int argc, char **argv); /* cmd_server.c */
+
+/* Their own flags, each beside its command. */
+#define COMMAND_FLAGS(name)                                                                        \
+    extern const struct flag flags_##name[];                                                       \
+    extern const size_t flags_##name##_len;
+COMMAND_FLAGS(archive)
+COMMAND_FLAGS(cloud_login)
+COMMAND_FLAGS(cloud_run)
+COMMAND_FLAGS(completion)
+COMMAND_FLAGS(deps)
+COMMAND_FLAGS(inspect)
+COMMAND_FLAGS(json)
+COMMAND_FLAGS(new)
+COMMAND_FLAGS(server)
+#undef COMMAND_FLAGS
 
 /* The name that the program was called by: "spate" or "k6". */
 const char *program_name(void);

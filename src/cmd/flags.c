@@ -4,18 +4,20 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "cmd/flags_int.h"
+#include "cmd/suggest.h"
 #include "codec/duration.h"
+#include "load/options.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Two tables looked through as one, and where parsing is. */
+/* Tables looked through as one, and where parsing is. */
 struct parser {
     struct flag_values *v;
     struct arena *arena;
-    const struct flag *tables[2];
-    size_t lens[2];
+    const struct flag_table *tables;
+    size_t n;
     int argc, at;
     char **argv;
 };
@@ -25,15 +27,46 @@ static int usage_error(int rc)
     return err_exit(rc, FLAGS_EXIT);
 }
 
-static const struct flag *find(const struct parser *p, struct str name, char letter)
+const struct flag *flag_find(const struct flag_table *tables, size_t n, struct str name,
+                             char letter)
 {
-    for (size_t t = 0; t < ARRAY_LEN(p->tables); t++)
-        for (size_t i = 0; i < p->lens[t]; i++) {
-            const struct flag *f = &p->tables[t][i];
+    for (size_t t = 0; t < n; t++)
+        for (size_t i = 0; tables[t].flags != NULL && i < *tables[t].len; i++) {
+            const struct flag *f = &tables[t].flags[i];
             if (letter != 0 ? f->letter == letter : str_eqz(name, f->name))
                 return f;
         }
     return NULL;
+}
+
+static const struct flag *find(const struct parser *p, struct str name, char letter)
+{
+    return flag_find(p->tables, p->n, name, letter);
+}
+
+const char *flag_env(const struct flag *f)
+{
+    if (f->env != NULL || f->option == 0)
+        return f->env;
+    return option_env((enum option_id)(f->option - 1));
+}
+
+/* The flag that `name` may have been meant to be, as a hint. */
+static void hint_flag(const struct parser *p, struct str name)
+{
+    const char *best = NULL;
+    size_t best_distance = SUGGEST_DISTANCE_MAX + 1;
+    for (size_t t = 0; t < p->n; t++)
+        for (size_t i = 0; p->tables[t].flags != NULL && i < *p->tables[t].len; i++) {
+            const struct flag *f = &p->tables[t].flags[i];
+            size_t d = f->missing || f->hidden ? SIZE_MAX : suggest_distance(name, str_of(f->name));
+            if (d < best_distance) {
+                best_distance = d;
+                best = f->name;
+            }
+        }
+    if (best != NULL)
+        (void)err_hint(err_get()->code, "did you mean --%s?", best);
 }
 
 /* ---- values -------------------------------------------------------------------------------- */
@@ -49,13 +82,15 @@ int flag_invalid(const struct flag *f, const char *value)
                                 f->name));
 }
 
-static int check_bool(const char *value)
+int flag_bool(const char *value, bool *ret)
 {
     static const char *const good[] = {"true", "false", "1",    "0",     "t",    "f",
                                        "T",    "F",     "TRUE", "FALSE", "True", "False"};
     for (size_t i = 0; i < ARRAY_LEN(good); i++)
-        if (strcmp(value, good[i]) == 0)
+        if (strcmp(value, good[i]) == 0) {
+            *ret = i % 2 == 0;
             return 0;
+        }
     return err_set(E_CONFIG, "strconv.ParseBool: parsing \"%s\": invalid syntax", value);
 }
 
@@ -71,10 +106,11 @@ static int check_int(const char *value)
 static int check_value(const struct flag *f, const char *value)
 {
     int64_t ns;
+    bool on;
     int rc = 0;
     switch (f->kind) {
     case FLAG_BOOL:
-        rc = check_bool(value);
+        rc = flag_bool(value, &on);
         break;
     case FLAG_INT:
         rc = check_int(value);
@@ -156,8 +192,11 @@ static int parse_long(struct parser *p, const char *arg)
     const char *eq = strchr(arg, '=');
     struct str name = str_new(arg + 2, eq != NULL ? (size_t)(eq - arg) - 2 : strlen(arg) - 2);
     const struct flag *f = find(p, name, 0);
-    if (f == NULL)
-        return usage_error(err_set(E_CONFIG, "unknown flag: --%.*s", STR_ARG(name)));
+    if (f == NULL) {
+        int rc = usage_error(err_set(E_CONFIG, "unknown flag: --%.*s", STR_ARG(name)));
+        hint_flag(p, name);
+        return rc;
+    }
     if (eq != NULL)
         return add(p, f, eq + 1);
     if (f->kind == FLAG_BOOL)
@@ -194,12 +233,16 @@ static int parse_short(struct parser *p, const char *arg)
 int flags_parse(struct flag_values *v, struct arena *a, int argc, char **argv,
                 const struct flag *flags, size_t len, const struct flag *b, size_t b_len)
 {
+    const struct flag_table tables[] = {{flags, &len}, {b, &b_len}};
+    return flags_parse_tables(v, a, argc, argv, tables, ARRAY_LEN(tables));
+}
+
+int flags_parse_tables(struct flag_values *v, struct arena *a, int argc, char **argv,
+                       const struct flag_table *tables, size_t n)
+{
     *v = (struct flag_values){0};
-    struct parser p = {.v = v, .arena = a, .argc = argc, .argv = argv};
-    p.tables[0] = flags;
-    p.lens[0] = len;
-    p.tables[1] = b;
-    p.lens[1] = b_len;
+    struct parser p = {
+        .v = v, .arena = a, .tables = tables, .n = n, .argc = argc, .argv = argv};
     bool only_args = false;
     for (p.at = 1; p.at < argc; p.at++) {
         const char *arg = argv[p.at];
@@ -240,6 +283,18 @@ static size_t left_width(const struct flag *f)
     return strlen(f->name) + (f->value_name != NULL ? strlen(f->value_name) + 1 : 0);
 }
 
+/* " (default 20, K6_BATCH)" */
+static void help_extra(struct buf *out, const struct flag *f)
+{
+    const char *env = flag_env(f);
+    if (f->initial == NULL && env == NULL)
+        return;
+    buf_z(out, " (");
+    if (f->initial != NULL)
+        buf_printf(out, "default %s%s", f->initial, env != NULL ? ", " : "");
+    buf_printf(out, "%s)", env != NULL ? env : "");
+}
+
 void flags_help(struct buf *out, const struct flag *flags, size_t len)
 {
     size_t width = 0;
@@ -257,6 +312,8 @@ void flags_help(struct buf *out, const struct flag *flags, size_t len)
         if (f->value_name != NULL)
             buf_printf(out, " %s", f->value_name);
         buf_fill(out, ' ', width - left_width(f) + 3);
-        buf_printf(out, "%s\n", f->help);
+        buf_z(out, f->help);
+        help_extra(out, f);
+        buf_byte(out, '\n');
     }
 }

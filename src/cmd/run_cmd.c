@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "cmd/command.h"
 #include "cmd/commands.h"
 #include "cmd/config_path.h"
 #include "cmd/flags_int.h"
@@ -36,40 +37,26 @@ static const char *flag_or_env(const struct run_cmd *c, const char *flag, const 
     return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
-static bool flag_or_env_bool(const struct run_cmd *c, const char *flag, const char *env)
+/* What the flag says, else its variable; *ret stays as it is when neither does. */
+static int switch_of(const struct run_cmd *c, const char *flag, bool *ret)
 {
-    const char *value = flag_or_env(c, flag, env);
-    return value != NULL && strchr("tT1", value[0]) != NULL;
+    const struct flag_table tables[] = {{flags_runtime, &flags_runtime_len},
+                                        {flags_run, &flags_run_len}};
+    const struct flag *f = flag_find(tables, ARRAY_LEN(tables), str_of(flag), 0);
+    const char *value = flag_values_get(&c->flags, flag);
+    if (value != NULL) {
+        *ret = flag_values_bool(&c->flags, flag);
+        return 0;
+    }
+    value = f != NULL && f->env != NULL ? getenv(f->env) : NULL;
+    if (value == NULL)
+        return 0;
+    return flag_bool(value, ret) < 0
+               ? usage_error(err_wrap(E_CONFIG, "env var '%s' is not a valid boolean value", f->env))
+               : 0;
 }
 
 /* ---- files --------------------------------------------------------------------------------- */
-
-static int read_fd(int fd, struct buf *out)
-{
-    for (;;) {
-        uint8_t *room = buf_reserve(out, 64 * 1024);
-        if (room == NULL)
-            return buf_finish(out);
-        ssize_t n = read(fd, room, 64 * 1024);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            return 0;
-        buf_claim(out, (size_t)n);
-    }
-}
-
-static int read_file(const char *path, struct buf *out)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int rc = read_fd(fd, out);
-    (void)close(fd);
-    return rc;
-}
 
 static int find_config(struct run_cmd *c, bool *given)
 {
@@ -109,27 +96,12 @@ static int load_config(struct run_cmd *c)
     if (rc < 0)
         return rc;
     err_clear();
-    rc = read_file(c->config_path, &text);
+    rc = read_whole_file(c->config_path, &text);
     if (rc == -ENOENT && !given)
         return 0;
     if (rc == 0)
         rc = options_parse_json(&c->config_layer, buf_view(&text), OPTIONS_CONFIG_FILE);
     return rc < 0 ? config_error(rc, c->config_path) : 0;
-}
-
-static int read_stdin(struct run_cmd *c)
-{
-    CLEANUP(buf_fini) struct buf text = {0};
-    buf_init(&text, LOAD_SCRIPT_BYTES);
-    int rc = read_fd(STDIN_FILENO, &text);
-    if (rc < 0)
-        return usage_error(err_set_errno(rc, "read the script from standard input"));
-    size_t len = text.len;
-    c->source = str_dup(buf_view(&text));
-    if (c->source == NULL)
-        return err_set_errno(-ENOMEM, "script");
-    c->request.source = str_new(c->source, len);
-    return 0;
 }
 
 /* ---- __ENV --------------------------------------------------------------------------------- */
@@ -154,7 +126,7 @@ static void put_env(struct tag *list, size_t *len, struct str key, struct str va
     list[(*len)++] = (struct tag){key, value};
 }
 
-static int flag_env(struct run_cmd *c, struct tag *list, size_t *len)
+static int put_flag_env(struct run_cmd *c, struct tag *list, size_t *len)
 {
     for (size_t i = 0; i < c->flags.len; i++) {
         if (strcmp(c->flags.items[i].flag->name, "env") != 0)
@@ -169,31 +141,45 @@ static int flag_env(struct run_cmd *c, struct tag *list, size_t *len)
     return 0;
 }
 
-static bool wants_system_env(const struct run_cmd *c)
+static int wants_system_env(const struct run_cmd *c, bool *ret)
 {
-    const char *value = flag_or_env(c, "include-system-env-vars", "K6_INCLUDE_SYSTEM_ENV_VARS");
-    return value == NULL || strchr("tT1", value[0]) != NULL;
+    *ret = c->system_env;
+    return switch_of(c, "include-system-env-vars", ret);
 }
 
-static int make_env(struct run_cmd *c)
+static void put_system_env(struct tag *list, size_t *len)
 {
-    size_t system = 0;
-    while (environ[system] != NULL)
-        system++;
-    struct tag *all = arena_calloc(&c->arena, system + c->flags.len + 1, sizeof *all);
-    struct tag *own = arena_calloc(&c->arena, c->flags.len + 1, sizeof *own);
-    if (all == NULL || own == NULL)
-        return err_set_errno(-ENOMEM, "environment");
-    size_t all_len = 0, own_len = 0;
-    for (size_t i = 0; i < system && wants_system_env(c); i++) {
+    for (size_t i = 0; environ[i] != NULL; i++) {
         struct str value;
         struct str name = str_cut(str_of(environ[i]), '=', &value);
         if (value.ptr != NULL && name.len > 0)
-            all[all_len++] = (struct tag){name, value};
+            put_env(list, len, name, value);
     }
-    int rc = flag_env(c, own, &own_len);
-    for (size_t i = 0; i < own_len; i++)
-        put_env(all, &all_len, own[i].key, own[i].value);
+}
+
+/* An archive's own, then the process's, then that of -e: the last one counts. */
+static int make_env(struct run_cmd *c)
+{
+    const struct test_archive *archive = &c->script.archive;
+    size_t system = 0, all_len = 0, own_len = 0;
+    bool wanted;
+    int rc = wants_system_env(c, &wanted);
+    if (rc < 0)
+        return rc;
+    while (environ[system] != NULL)
+        system++;
+    size_t most = archive->env_len + c->flags.len + 1;
+    struct tag *all = arena_calloc(&c->arena, most + system, sizeof *all);
+    struct tag *own = arena_calloc(&c->arena, most, sizeof *own);
+    if (all == NULL || own == NULL)
+        return err_set_errno(-ENOMEM, "environment");
+    for (size_t i = 0; i < archive->env_len; i++)
+        all[all_len++] = own[own_len++] = archive->env[i];
+    if (wanted)
+        put_system_env(all, &all_len);
+    rc = put_flag_env(c, all, &all_len);
+    if (rc == 0)
+        rc = put_flag_env(c, own, &own_len);
     c->request.env = all;
     c->request.env_len = all_len;
     c->request.cli_env = own;
@@ -202,32 +188,6 @@ static int make_env(struct run_cmd *c)
 }
 
 /* ---- flags --------------------------------------------------------------------------------- */
-
-static void print_help(const struct flag *extra, size_t extra_len)
-{
-    CLEANUP(buf_fini) struct buf text = {0};
-    buf_init(&text, 1 << 20);
-    buf_printf(&text, "Runs a test and shows its results.\n\nUsage:\n  %s %s [flags] SCRIPT\n\n",
-               program_name(), extra_len > 0 ? "cloud run" : "run");
-    buf_z(&text, "SCRIPT is a file, or - for standard input.\n\nFlags:\n");
-    flags_help(&text, flags_run, flags_run_len);
-    flags_help(&text, extra, extra_len);
-    buf_z(&text, "\nFlags of all commands:\n");
-    flags_help(&text, flags_global, flags_global_len);
-    screen_write(stdout, text.data, text.len);
-}
-
-static int parse_flags(struct run_cmd *c, int argc, char **argv, const struct flag *extra,
-                       size_t extra_len)
-{
-    size_t n = flags_run_len + flags_global_len;
-    struct flag *own = arena_calloc(&c->arena, n, sizeof *own);
-    if (own == NULL)
-        return err_set_errno(-ENOMEM, "flags");
-    memcpy(own, flags_run, flags_run_len * sizeof *own);
-    memcpy(own + flags_run_len, flags_global, flags_global_len * sizeof *own);
-    return flags_parse(&c->flags, &c->arena, argc, argv, own, n, extra, extra_len);
-}
 
 static int set_options(struct run_cmd *c)
 {
@@ -304,6 +264,21 @@ static int check_mode(struct run_cmd *c)
                                        mode));
 }
 
+static int set_switches(struct run_cmd *c)
+{
+    bool no_summary = false;
+    int rc = switch_of(c, "no-thresholds", &c->request.no_thresholds);
+    if (rc == 0)
+        rc = switch_of(c, "no-summary", &no_summary);
+    if (rc == 0)
+        rc = switch_of(c, "no-archive-upload", &c->no_archive_upload);
+    if (no_summary)
+        c->request.summary_mode = SUMMARY_DISABLED;
+    if (rc == 0)
+        rc = check_mode(c);
+    return rc < 0 ? rc : check_env();
+}
+
 static int set_own(struct run_cmd *c)
 {
     struct run_request *q = &c->request;
@@ -318,21 +293,12 @@ static int set_own(struct run_cmd *c)
     if (memory != NULL && parse_size(memory, &q->vu_memory_max) < 0)
         return usage_error(
             err_set(E_CONFIG, "--vu-memory-limit must be a size like 64MB, not '%s'", memory));
-    q->no_thresholds = flag_or_env_bool(c, "no-thresholds", "K6_NO_THRESHOLDS");
     q->summary_export = flag_or_env(c, "summary-export", "K6_SUMMARY_EXPORT");
     const char *mode = flag_or_env(c, "summary-mode", "K6_SUMMARY_MODE");
     int rc = summary_mode_parse(str_of(mode != NULL ? mode : ""), &q->summary_mode);
     if (rc < 0)
         return usage_error(rc);
-    if (flag_or_env_bool(c, "no-summary", "K6_NO_SUMMARY"))
-        q->summary_mode = SUMMARY_DISABLED;
-    const char *type = flag_or_env(c, "type", "K6_TYPE");
-    if (type != NULL && strcmp(type, "js") != 0)
-        return usage_error(
-            err_set(E_UNSUPPORTED, "running a test of type '%s' isn't there yet", type));
-    c->no_archive_upload = flag_values_bool(&c->flags, "no-archive-upload");
-    rc = check_mode(c);
-    return rc < 0 ? rc : check_env();
+    return set_switches(c);
 }
 
 static int set_script(struct run_cmd *c)
@@ -347,7 +313,14 @@ static int set_script(struct run_cmd *c)
         return err_set_errno(pwd == NULL ? -ENOMEM : -errno, "working folder");
     c->request.script_arg = c->flags.args[0];
     c->request.pwd = pwd;
-    return strcmp(c->request.script_arg, "-") == 0 ? read_stdin(c) : 0;
+    int rc = script_source_read(&c->script, c->request.script_arg, flag_or_env(c, "type", "K6_TYPE"));
+    if (rc < 0)
+        return rc;
+    if (c->script.is_archive)
+        c->request.archive = &c->script.archive;
+    else if (strcmp(c->request.script_arg, "-") == 0)
+        c->request.source = buf_view(&c->script.bytes);
+    return 0;
 }
 
 static int set_look(struct run_cmd *c)
@@ -364,30 +337,27 @@ static int set_look(struct run_cmd *c)
                               flag_values_bool(&c->flags, "verbose"), no_color);
 }
 
-int run_cmd_parse(struct run_cmd *c, int argc, char **argv, const struct flag *extra,
-                  size_t extra_len)
+static void init(struct run_cmd *c)
 {
     *c = (struct run_cmd){0};
     arena_init(&c->arena, LOAD_OPTIONS_BYTES);
     options_init(&c->config_layer, &c->arena);
     options_init(&c->env_layer, &c->arena);
     options_init(&c->cli_layer, &c->arena);
-    int rc = parse_flags(c, argc, argv, extra, extra_len);
-    if (rc < 0)
-        return rc;
-    if (flag_values_bool(&c->flags, "help")) {
-        print_help(extra, extra_len);
-        return 1;
-    }
-    rc = set_look(c);
+}
+
+/* All that follows from the flags. */
+static int conclude(struct run_cmd *c)
+{
+    int rc = set_look(c);
     if (rc == 0)
         rc = set_options(c);
     if (rc == 0)
         rc = set_own(c);
     if (rc == 0)
-        rc = make_env(c);
-    if (rc == 0)
         rc = set_script(c);
+    if (rc == 0)
+        rc = make_env(c);
     if (rc == 0)
         rc = load_config(c);
     if (rc == 0)
@@ -399,9 +369,36 @@ int run_cmd_parse(struct run_cmd *c, int argc, char **argv, const struct flag *e
     return rc;
 }
 
+int run_cmd_parse(struct run_cmd *c, int argc, char **argv, const struct flag *extra,
+                  size_t extra_len)
+{
+    const struct flag_table tables[] = {{flags_options, &flags_options_len},
+                                        {flags_runtime, &flags_runtime_len},
+                                        {flags_run, &flags_run_len},
+                                        {extra, &extra_len},
+                                        {flags_global, &flags_global_len}};
+    init(c);
+    c->system_env = true;
+    int rc = flags_parse_tables(&c->flags, &c->arena, argc, argv, tables, ARRAY_LEN(tables));
+    if (rc < 0)
+        return rc;
+    if (flag_values_bool(&c->flags, "help")) {
+        command_help(extra != NULL ? "cloud run" : "run");
+        return 1;
+    }
+    return conclude(c);
+}
+
+int run_cmd_parse_script(struct run_cmd *c, const char *path, int argc, char **argv)
+{
+    init(c);
+    int rc = command_parse(path, &c->flags, &c->arena, argc, argv);
+    return rc != 0 ? rc : conclude(c);
+}
+
 void run_cmd_fini(struct run_cmd *c)
 {
-    mem_free(c->source);
+    script_source_fini(&c->script);
     arena_fini(&c->arena);
     *c = (struct run_cmd){0};
 }

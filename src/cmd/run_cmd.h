@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/attr.h"
 #include "cmd/flags.h"
+#include "cmd/script_source.h"
 #include "load/run.h"
 
 /* What the flags, the environment and the config file said; made by run_cmd_parse(). */
@@ -21,7 +22,8 @@ struct run_cmd {
     bool quiet;
     bool no_archive_upload; /* of `cloud run`: --no-archive-upload */
     struct flag_values flags;
-    char *source; /* stdin's text when the script is "-" */
+    struct script_source script;
+    bool system_env; /* the process's environment goes into __ENV unless somebody says otherwise */
 };
 
 /*
@@ -31,6 +33,9 @@ struct run_cmd {
  */
 NODISCARD int run_cmd_parse(struct run_cmd *c, int argc, char **argv, const struct flag *extra,
                             size_t extra_len);
+/* The same for a command that looks at a script without running it: `path` names its flags
+ * (cmd/command.h), and __ENV has only what is said. */
+NODISCARD int run_cmd_parse_script(struct run_cmd *c, const char *path, int argc, char **argv);
 void run_cmd_fini(struct run_cmd *c);
 
 /*

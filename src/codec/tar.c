@@ -274,6 +274,14 @@ static int next_header(struct tar_reader *r, const struct header **ret, struct s
     return 1;
 }
 
+bool tar_is_header(const uint8_t *block)
+{
+    const struct header *h = (const struct header *)(const void *)block;
+    uint64_t sum;
+    return h->name[0] != '\0' && parse_number(h->checksum, sizeof h->checksum, &sum) == 0 &&
+           sum == checksum(h);
+}
+
 int tar_next(struct tar_reader *r, struct tar_entry *ret)
 {
     r->path_set = r->target_set = false;

@@ -44,6 +44,9 @@ struct tar_reader {
 void tar_reader_init(struct tar_reader *r, const void *data, size_t len);
 void tar_reader_fini(struct tar_reader *r);
 
+/* True when the block of 512 bytes is a header with a name and a good checksum. */
+bool tar_is_header(const uint8_t *block);
+
 /* 1 with the next file or link, 0 at the end, E_CORRUPT (bad checksum, cut short), E_LIMIT (too
  * many entries, too long a name) or -ENOMEM, with a message. */
 NODISCARD int tar_next(struct tar_reader *r, struct tar_entry *ret);

@@ -37,7 +37,7 @@ static char *template_normalize(JSContext *ctx, const char *base, const char *na
         rc = program_unit_load(p, &(struct js_import){str_of(name), buf_view(&out), str_of(base)},
                                &unit);
     else if (rc == 0)
-        rc = program_builtin_check(buf_view(&out));
+        rc = program_builtin_import(p, buf_view(&out));
     if (rc < 0)
         loader_failed(p, ctx, rc);
     else

@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "codec/archive_path.h"
+#include "js/api.h"
 #include "js/compile.h"
 #include "js/program_int.h"
 #include "js/remote.h"
@@ -425,6 +426,7 @@ static int program_new(const char *shown, struct js_program **ret)
         return err_set(-ENOMEM, "script %s", shown);
     map_init(&p->file_at, JS_FILES_MAX);
     map_init(&p->unit_at, JS_FILES_MAX);
+    map_init(&p->builtin_at, JS_FILES_MAX);
     int rc = shared_arrays_new(&p->shared);
     if (rc < 0) {
         js_program_free(p);
@@ -457,12 +459,22 @@ static int program_compile(struct js_program *p, const char *shown, struct js_pr
     return 0;
 }
 
-int js_program_load(const char *path, struct str source, const char *pwd, struct js_program **ret)
+int program_builtin_import(struct js_program *p, struct str name)
+{
+    int rc = p->lenient ? 0 : program_builtin_check(name);
+    if (rc == 0 && map_put(&p->builtin_at, name, p) < 0)
+        rc = err_set(-ENOMEM, "module %.*s", STR_ARG(name));
+    return rc;
+}
+
+static int load_file(const char *path, struct str source, const char *pwd, bool lenient,
+                     struct js_program **ret)
 {
     struct js_program *p;
     int rc = program_new(path, &p);
     if (rc < 0)
         return rc;
+    p->lenient = lenient;
     rc = program_paths(p, path, pwd);
     if (rc == 0)
         rc = program_read_main(p, path, source);
@@ -481,13 +493,15 @@ static int bundle_paths(struct js_program *p, const struct js_bundle *b)
     return name ? set_main(p, str_of(name), str_of(b->dir)) : err_set(-ENOMEM, "script");
 }
 
-int js_program_load_bundle(const char *shown, const struct js_bundle *b, struct js_program **ret)
+static int load_bundle(const char *shown, const struct js_bundle *b, bool lenient,
+                       struct js_program **ret)
 {
     struct js_program *p;
     int rc = program_new(shown, &p);
     if (rc < 0)
         return rc;
     p->bundled = true;
+    p->lenient = lenient;
     rc = bundle_paths(p, b);
     for (size_t i = 0; rc == 0 && i < b->files_len; i++)
         rc = keep_text(p, str_of(b->files[i].path), str_new(b->files[i].data, b->files[i].len));
@@ -496,6 +510,38 @@ int js_program_load_bundle(const char *shown, const struct js_bundle *b, struct 
         return rc;
     }
     return program_compile(p, shown, ret);
+}
+
+int js_program_load(const char *path, struct str source, const char *pwd, struct js_program **ret)
+{
+    return load_file(path, source, pwd, false, ret);
+}
+
+int js_program_load_bundle(const char *shown, const struct js_bundle *b, struct js_program **ret)
+{
+    return load_bundle(shown, b, false, ret);
+}
+
+int js_program_list(const char *path, struct str source, const char *pwd,
+                    const struct js_bundle *b, struct js_program **ret)
+{
+    return b ? load_bundle(path, b, true, ret) : load_file(path, source, pwd, true, ret);
+}
+
+size_t js_program_imports_len(const struct js_program *p)
+{
+    return p->units_len + map_len(&p->builtin_at);
+}
+
+const char *js_program_import_at(const struct js_program *p, size_t i)
+{
+    return i < p->units_len ? p->units[i].name
+                            : map_key_at(&p->builtin_at, i - p->units_len).ptr;
+}
+
+bool js_program_has_module(const char *name)
+{
+    return !specifier_is_builtin(str_of(name)) || js_api_find(str_of(name)) != NULL;
 }
 
 int program_seal(struct js_program *p)
@@ -539,6 +585,7 @@ void js_program_free(struct js_program *p)
     mem_free(p->files);
     map_fini(&p->file_at);
     map_fini(&p->unit_at);
+    map_fini(&p->builtin_at);
     mem_free(p->main_path);
     mem_free(p->main_name);
     mem_free(p->main_dir);

@@ -44,7 +44,16 @@ NODISCARD int js_program_load(const char *path, struct str source, const char *p
  * and nothing else.  Copies what it needs of `b`. */
 NODISCARD int js_program_load_bundle(const char *shown, const struct js_bundle *b,
                                      struct js_program **ret);
+/* Either of them, only to ask what it imports: modules that aren't there are no error. */
+NODISCARD int js_program_list(const char *path, struct str source, const char *pwd,
+                              const struct js_bundle *b, struct js_program **ret);
 void js_program_free(struct js_program *p);
+
+/* What is imported statically, the main file first: "file://…", "https://…", "k6/http". */
+size_t js_program_imports_len(const struct js_program *p);
+const char *js_program_import_at(const struct js_program *p, size_t i);
+/* False for the name of a built-in module that isn't there. */
+bool js_program_has_module(const char *name);
 
 const char *js_program_main_path(const struct js_program *p); /* of file 0 */
 const char *js_program_main_url(const struct js_program *p);  /* "file:///…" or "https://…" */

@@ -52,8 +52,11 @@ struct js_program {
     size_t units_len, units_cap;
     struct map unit_at; /* name -> index + 1 */
 
+    struct map builtin_at; /* names of built-in modules that are imported */
+
     struct js_image *image; /* the newest */
     bool bundled;           /* an archive's: no file comes from a disk */
+    bool lenient; /* built-in modules that aren't there are no error */
     bool sealed;
     bool first_vm_made;
     struct shared_arrays *shared; /* js/shared.h; may change after the seal, too */
@@ -94,6 +97,9 @@ NODISCARD int program_module_file(struct js_program *p, struct str name, struct 
 /* Writes the image of what there is now. */
 NODISCARD int program_make_image(struct js_program *p);
 NODISCARD int program_seal(struct js_program *p);
+
+/* Checks the import of a built-in module and keeps its name. */
+NODISCARD int program_builtin_import(struct js_program *p, struct str name);
 
 /* Says that no built-in module `name` is there: E_UNSUPPORTED or E_NOT_FOUND with a message that
  * names it.  `name` may be one that js_api_find() knows: then 0. */

@@ -151,6 +151,9 @@ enum option_id {
     OPTION_LEN,
 };
 
+/* The variable that sets it, or NULL. */
+const char *option_env(enum option_id id);
+
 void options_init(struct options *o, struct arena *arena); /* nothing set */
 
 /*

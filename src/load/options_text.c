@@ -14,6 +14,11 @@ const struct option_info option_table[OPTION_LEN] = {
 #undef OPTION
 };
 
+const char *option_env(enum option_id id)
+{
+    return option_table[id].env;
+}
+
 int options_int_parse(struct str text, struct opt_int *ret)
 {
     int64_t v;

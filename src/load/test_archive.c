@@ -25,18 +25,9 @@ struct reading {
     size_t len, cap;
 };
 
-bool test_archive_is(struct str bytes)
+bool test_archive_begins(const uint8_t *block)
 {
-    struct tar_reader tar;
-    struct tar_entry entry;
-    if (bytes.len < 512)
-        return false;
-    tar_reader_init(&tar, bytes.ptr, bytes.len);
-    err_clear();
-    int rc = tar_next(&tar, &entry);
-    tar_reader_fini(&tar);
-    err_clear();
-    return rc > 0;
+    return tar_is_header(block);
 }
 
 /* ---- names --------------------------------------------------------------------------------- */

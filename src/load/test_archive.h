@@ -14,6 +14,7 @@
 #include "metrics/tags.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct test_archive {
     struct arena arena;
@@ -23,8 +24,8 @@ struct test_archive {
     size_t env_len;
 };
 
-/* True when the bytes begin like a tar. */
-bool test_archive_is(struct str bytes);
+/* True when these 512 bytes are a tar's first. */
+bool test_archive_begins(const uint8_t *block);
 
 /* `bytes` outlive it.  `shown`: the file's name in messages.  E_CORRUPT, E_LIMIT, E_UNSUPPORTED,
  * -ENOMEM with a message; exit code 255.  Whatever it returns, test_archive_fini() follows. */

@@ -1,0 +1,153 @@
+/* The subcommands; what is said of them here is all that a user reads about them. */
+#include "cmd/command.h"
+#include "cmd/commands.h"
+
+#define TABLE(name)                                                                                \
+    {                                                                                              \
+        flags_##name, &flags_##name##_len                                                          \
+    }
+#define SCRIPT_IS                                                                                  \
+    "SCRIPT is a JavaScript or TypeScript file, an archive made by `{} archive` or by k6, or - for " \
+    "standard\ninput."
+
+const struct command command_table[] = {
+    {.path = "new",
+     .fn = cmd_new,
+     .args = "[flags] [FILE]",
+     .summary = "Write a first test to start from",
+     .about = "FILE is script.js unless you name another. One that exists stays as it is without "
+              "--force.",
+     .examples = "  # script.js, as small as a test can be\n"
+                 "  {} new\n"
+                 "  # a longer one, with several requests, checks and thresholds\n"
+                 "  {} new --template protocol shop.js\n"
+                 "  # from a template of your own, with a project's number in it\n"
+                 "  {} new --template ./ours.js --project-id 12 shop.js",
+     .group = COMMAND_TESTS,
+     .flags = {TABLE(new)}},
+    {.path = "run",
+     .fn = cmd_run,
+     .args = "[flags] SCRIPT",
+     .summary = "Run a test and show its results",
+     .about = SCRIPT_IS "\n\n"
+                        "An option may be said in the config file, by the script, by a variable "
+                        "and by a flag;\nthe last one counts. Whoever says one of --duration, "
+                        "--iterations, --stage or scenarios\ndrops what was said about all four "
+                        "before.",
+     .examples = "  # ten virtual users for half a minute\n"
+                 "  {} run -u 10 -d 30s shop.js\n"
+                 "  # up to 50 within a minute, and down again; the host by a variable of the "
+                 "script\n"
+                 "  {} run -s 1m:50 -s 30s:0 -e HOST=shop.example shop.js\n"
+                 "  # a script that another program writes\n"
+                 "  make-script | {} run -\n"
+                 "  # a fourth of the test on each of four machines, here the second\n"
+                 "  {} run --execution-segment 1/4:1/2 shop.js",
+     .group = COMMAND_TESTS,
+     .flags = {TABLE(options), TABLE(runtime), TABLE(run)}},
+    {.path = "archive",
+     .fn = cmd_archive,
+     .args = "[flags] SCRIPT",
+     .summary = "Pack a test with all its files, to run it elsewhere",
+     .about = SCRIPT_IS "\n\n"
+                        "The archive holds the script, what it imports and opens, its options as "
+                        "flags and variables\nhave set them, and the variables of -e. k6 runs it, "
+                        "too.",
+     .examples = "  # pack it, with ten virtual users for ten seconds\n"
+                 "  {} archive -u 10 -d 10s -O shop.tar shop.js\n"
+                 "  # run it, on a machine that has none of its files\n"
+                 "  {} run shop.tar\n"
+                 "  # through a pipe\n"
+                 "  {} archive -O - shop.js | ssh other {} run -",
+     .group = COMMAND_TESTS,
+     .flags = {TABLE(options), TABLE(runtime), TABLE(archive)}},
+    {.path = "inspect",
+     .fn = cmd_inspect,
+     .args = "[flags] SCRIPT",
+     .summary = "Show a test's options as JSON",
+     .about = SCRIPT_IS "\n\nIts init code runs, the test doesn't.",
+     .examples = "  # what the script says\n"
+                 "  {} inspect shop.js\n"
+                 "  # how long it takes at most, and how many virtual users\n"
+                 "  {} inspect --execution-requirements shop.js",
+     .group = COMMAND_TESTS,
+     .flags = {TABLE(runtime), TABLE(inspect)}},
+    {.path = "deps",
+     .fn = cmd_deps,
+     .args = "[flags] SCRIPT",
+     .summary = "List what a test imports",
+     .about = SCRIPT_IS "\n\nFiles, modules from the web and built-in modules are listed, what "
+                        "require() asks for isn't.",
+     .examples = "  {} deps shop.js\n  {} deps --json shop.js",
+     .group = COMMAND_TESTS,
+     .flags = {TABLE(deps), TABLE(runtime)}},
+    {.path = "server",
+     .fn = cmd_server,
+     .summary = "Keep and show results: a cloud of your own",
+     .examples = "  # on this machine, results in ./spate-data\n"
+                 "  {} server\n"
+                 "  # for others, too\n"
+                 "  {} server --listen 0.0.0.0:6600 --data /var/lib/spate",
+     .group = COMMAND_RESULTS,
+     .flags = {TABLE(server)}},
+    {.path = "cloud",
+     .fn = cmd_cloud,
+     .args = "COMMAND [flags] [arguments]",
+     .summary = "Run tests whose results live in a cloud",
+     .group = COMMAND_RESULTS},
+    {.path = "cloud run",
+     .args = "[flags] SCRIPT",
+     .summary = "Run a test in the cloud, or here for the cloud",
+     .about = SCRIPT_IS,
+     .examples = "  # on this machine; the results go to the cloud as they come\n"
+                 "  {} cloud run --local-execution shop.js",
+     .group = COMMAND_RESULTS,
+     .flags = {TABLE(options), TABLE(runtime), TABLE(run), TABLE(cloud_run)}},
+    {.path = "cloud login",
+     .summary = "Keep a token (and host) for the cloud",
+     .examples = "  # asks for the token\n"
+                 "  {} cloud login --host http://results.example:6600\n"
+                 "  # what is kept\n"
+                 "  {} cloud login --show",
+     .group = COMMAND_RESULTS,
+     .flags = {TABLE(cloud_login)}},
+    {.path = "login",
+     .fn = cmd_login,
+     .args = "cloud [flags]",
+     .summary = "Older name of `cloud login`",
+     .group = COMMAND_RESULTS,
+     .flags = {TABLE(cloud_login)},
+     .values = "cloud",
+     .hidden = true},
+    {.path = "completion",
+     .fn = cmd_completion,
+     .args = "[flags] bash|zsh|fish|powershell",
+     .summary = "Print a script that completes commands and flags in a shell",
+     .examples = "  # bash, in this session; or into ~/.bashrc\n"
+                 "  source <({} completion bash)\n"
+                 "  # zsh\n"
+                 "  source <({} completion zsh)\n"
+                 "  # fish\n"
+                 "  {} completion fish > ~/.config/fish/completions/{}.fish\n"
+                 "  # PowerShell\n"
+                 "  {} completion powershell | Out-String | Invoke-Expression",
+     .group = COMMAND_OTHER,
+     .flags = {TABLE(completion)},
+     .values = "bash zsh fish powershell"},
+    {.path = "features",
+     .fn = cmd_features,
+     .summary = "List features that --features turns on",
+     .group = COMMAND_OTHER,
+     .flags = {TABLE(json)}},
+    {.path = "version",
+     .fn = cmd_version,
+     .summary = "Show the program's version",
+     .group = COMMAND_OTHER,
+     .flags = {TABLE(json)}},
+    {.path = "help",
+     .args = "[COMMAND]",
+     .summary = "Say more about a command",
+     .group = COMMAND_OTHER},
+    {.path = "__complete", .fn = cmd_complete, .summary = "What the shell asks", .hidden = true},
+};
+const size_t command_table_len = ARRAY_LEN(command_table);
