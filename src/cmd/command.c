@@ -141,8 +141,9 @@ static const struct {
 } absent[] = {
     {"convert", "the command convert isn't there: k6 itself has dropped it",
      "record a script with a browser extension or a HAR converter"},
-    {"x", "the command x isn't there: extensions are programs for k6 in Go, which can't be loaded "
-          "here",
+    {"x",
+     "the command x isn't there: extensions are programs for k6 in Go, which can't be loaded "
+     "here",
      ""},
     /* Not there yet. */
     {"stats", NULL, NULL},
@@ -301,8 +302,7 @@ int command_main(int argc, char **argv)
         return err_set_errno(-ENOMEM, "arguments");
     sorted[0] = argv[1 + leading];
     memcpy(sorted + 1, argv + 1, (size_t)leading * sizeof *argv);
-    memcpy(sorted + 1 + leading, argv + 2 + leading,
-           (size_t)(argc - leading - 2) * sizeof *argv);
+    memcpy(sorted + 1 + leading, argv + 2 + leading, (size_t)(argc - leading - 2) * sizeof *argv);
     int rc = call(argc - 1, sorted);
     mem_free(sorted);
     return rc;

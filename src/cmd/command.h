@@ -15,7 +15,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum command_group { COMMAND_TESTS, COMMAND_RESULTS, COMMAND_CONTROL, COMMAND_OTHER, COMMAND_GROUPS };
+enum command_group {
+    COMMAND_TESTS,
+    COMMAND_RESULTS,
+    COMMAND_CONTROL,
+    COMMAND_OTHER,
+    COMMAND_GROUPS
+};
 
 enum { COMMAND_TABLES_MAX = 4 };
 

@@ -7,7 +7,8 @@
         flags_##name, &flags_##name##_len                                                          \
     }
 #define SCRIPT_IS                                                                                  \
-    "SCRIPT is a JavaScript or TypeScript file, an archive made by `{} archive` or by k6, or - for " \
+    "SCRIPT is a JavaScript or TypeScript file, an archive made by `{} archive` or by k6, or - "   \
+    "for "                                                                                         \
     "standard\ninput."
 
 const struct command command_table[] = {

@@ -94,8 +94,7 @@ static const struct flag *flag_of(const struct asking *a, const char *word)
     const char *eq = strchr(word, '=');
     if (word[1] != '-')
         return flag_find(a->tables, ARRAY_LEN(a->tables), STR_EMPTY, word[strlen(word) - 1]);
-    struct str name =
-        str_new(word + 2, eq != NULL ? (size_t)(eq - word) - 2 : strlen(word) - 2);
+    struct str name = str_new(word + 2, eq != NULL ? (size_t)(eq - word) - 2 : strlen(word) - 2);
     return flag_find(a->tables, ARRAY_LEN(a->tables), name, 0);
 }
 
@@ -254,7 +253,8 @@ int completion_script(struct buf *out, const char *shell, const char *name, bool
         if (strcmp(shells[i].name, shell) == 0)
             text = shells[i].text;
     if (text == NULL)
-        return err_set(E_CONFIG, "no completion for '%s': use bash, zsh, fish or powershell", shell);
+        return err_set(E_CONFIG, "no completion for '%s': use bash, zsh, fish or powershell",
+                       shell);
     for (const char *p = text; *p != '\0'; p++) {
         bool self = *p == '@' && strncmp(p, "@words", 6) != 0 && strncmp(p, "@)", 2) != 0 &&
                     strncmp(p, "@]", 2) != 0 && strncmp(p, "@(", 2) != 0;

@@ -241,8 +241,7 @@ int flags_parse_tables(struct flag_values *v, struct arena *a, int argc, char **
                        const struct flag_table *tables, size_t n)
 {
     *v = (struct flag_values){0};
-    struct parser p = {
-        .v = v, .arena = a, .tables = tables, .n = n, .argc = argc, .argv = argv};
+    struct parser p = {.v = v, .arena = a, .tables = tables, .n = n, .argc = argc, .argv = argv};
     bool only_args = false;
     for (p.at = 1; p.at < argc; p.at++) {
         const char *arg = argv[p.at];

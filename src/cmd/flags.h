@@ -30,13 +30,13 @@ struct flag {
     enum flag_kind kind;
     const char *value_name; /* in the help: "duration"; NULL for switches */
     const char *help;
-    int option;       /* enum option_id + 1 that it sets, 0: none */
-    const char *bare; /* value when written without one (`--http-debug`); NULL: needs one */
-    const char *env;  /* variable that says the same; NULL: none, or that of `option` */
+    int option;          /* enum option_id + 1 that it sets, 0: none */
+    const char *bare;    /* value when written without one (`--http-debug`); NULL: needs one */
+    const char *env;     /* variable that says the same; NULL: none, or that of `option` */
     const char *initial; /* for the help: what counts when nobody says anything; NULL: nothing */
     const char *choices; /* for completion: values with a space between; NULL: any */
     bool file;           /* for completion: the value is a file's name */
-    bool missing;     /* k6 has it, here it isn't there yet */
+    bool missing;        /* k6 has it, here it isn't there yet */
     bool hidden;
 };
 

@@ -52,7 +52,8 @@ static int switch_of(const struct run_cmd *c, const char *flag, bool *ret)
     if (value == NULL)
         return 0;
     return flag_bool(value, ret) < 0
-               ? usage_error(err_wrap(E_CONFIG, "env var '%s' is not a valid boolean value", f->env))
+               ? usage_error(
+                     err_wrap(E_CONFIG, "env var '%s' is not a valid boolean value", f->env))
                : 0;
 }
 
@@ -313,7 +314,8 @@ static int set_script(struct run_cmd *c)
         return err_set_errno(pwd == NULL ? -ENOMEM : -errno, "working folder");
     c->request.script_arg = c->flags.args[0];
     c->request.pwd = pwd;
-    int rc = script_source_read(&c->script, c->request.script_arg, flag_or_env(c, "type", "K6_TYPE"));
+    int rc =
+        script_source_read(&c->script, c->request.script_arg, flag_or_env(c, "type", "K6_TYPE"));
     if (rc < 0)
         return rc;
     if (c->script.is_archive)

@@ -57,10 +57,10 @@ static bool file_is_archive(const char *path)
 
 static int bad_type(const char *type, const char *arg)
 {
-    return err_exit(
-        err_set(E_CONFIG, "unknown or unspecified test type '%s' for '%s': use js or archive", type,
-                arg),
-        FLAGS_EXIT);
+    return err_exit(err_set(E_CONFIG,
+                            "unknown or unspecified test type '%s' for '%s': use js or archive",
+                            type, arg),
+                    FLAGS_EXIT);
 }
 
 static int read_bytes(struct script_source *s, const char *arg, bool from_stdin)
@@ -92,8 +92,8 @@ int script_source_read(struct script_source *s, const char *arg, const char *typ
     int rc = read_bytes(s, arg, from_stdin);
     if (rc < 0)
         return rc;
-    s->is_archive = archive || (!js && s->bytes.len >= TAR_BLOCK &&
-                                test_archive_begins(s->bytes.data));
+    s->is_archive =
+        archive || (!js && s->bytes.len >= TAR_BLOCK && test_archive_begins(s->bytes.data));
     return s->is_archive ? test_archive_read(&s->archive, buf_view(&s->bytes), arg) : 0;
 }
 

@@ -7,7 +7,8 @@
 
 static size_t least(size_t a, size_t b, size_t c)
 {
-    return MIN(a, MIN(b, c));
+    size_t smaller = MIN(a, b);
+    return MIN(smaller, c);
 }
 
 /* Levenshtein's, a row at a time. */
@@ -24,7 +25,8 @@ size_t suggest_distance(struct str a, struct str b)
         size_t corner = row[0];
         row[0] = i;
         for (size_t k = 1; k <= b.len; k++) {
-            bool same = tolower((unsigned char)a.ptr[i - 1]) == tolower((unsigned char)b.ptr[k - 1]);
+            bool same =
+                tolower((unsigned char)a.ptr[i - 1]) == tolower((unsigned char)b.ptr[k - 1]);
             size_t next = least(corner + (same ? 0 : 1), row[k] + 1, row[k - 1] + 1);
             corner = row[k];
             row[k] = next;

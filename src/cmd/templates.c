@@ -9,22 +9,23 @@
     "{{ if .ProjectID }}\n"                                                                        \
     "  cloud: { projectID: {{ .ProjectID }}, name: '{{ .ScriptName }}' },{{ end }}\n"
 
-static const char minimal[] = "import { check, sleep } from 'k6';\n"
-                              "import http from 'k6/http';\n"
-                              "\n"
-                              "// The system under test: -e URL=http://shop.example/ sets another.\n"
-                              "const url = __ENV.URL || 'http://127.0.0.1:8080/';\n"
-                              "\n"
-                              "export const options = {\n"
-                              "  vus: 10,\n"
-                              "  duration: '30s'," PROJECT "};\n"
-                              "\n"
-                              "// What each virtual user does, over and over.\n"
-                              "export default function () {\n"
-                              "  const res = http.get(url);\n"
-                              "  check(res, { 'status is 200': (r) => r.status === 200 });\n"
-                              "  sleep(1);\n"
-                              "}\n";
+static const char minimal[] =
+    "import { check, sleep } from 'k6';\n"
+    "import http from 'k6/http';\n"
+    "\n"
+    "// The system under test: -e URL=http://shop.example/ sets another.\n"
+    "const url = __ENV.URL || 'http://127.0.0.1:8080/';\n"
+    "\n"
+    "export const options = {\n"
+    "  vus: 10,\n"
+    "  duration: '30s'," PROJECT "};\n"
+    "\n"
+    "// What each virtual user does, over and over.\n"
+    "export default function () {\n"
+    "  const res = http.get(url);\n"
+    "  check(res, { 'status is 200': (r) => r.status === 200 });\n"
+    "  sleep(1);\n"
+    "}\n";
 
 static const char protocol[] =
     "import { check, group, sleep } from 'k6';\n"
@@ -160,7 +161,8 @@ static int action(struct writer *w, struct str text)
     }
     const char *value = value_of(w, text);
     if (value == NULL)
-        return err_set(E_CONFIG, "'{{ %.*s }}' is neither .ScriptName, .ProjectID, if, else nor end",
+        return err_set(E_CONFIG,
+                       "'{{ %.*s }}' is neither .ScriptName, .ProjectID, if, else nor end",
                        STR_ARG(text));
     if (w->shown[w->depth])
         buf_z(w->out, value);

@@ -1,7 +1,8 @@
 /*
  * templates - the first lines of a test, for `new`.  Pure.
  *
- * A template is text with {{ .ScriptName }}, {{ .ProjectID }} and {{ if .ProjectID }} … {{ else }} …
+ * A template is text with {{ .ScriptName }}, {{ .ProjectID }} and {{ if .ProjectID }} … {{ else }}
+ * …
  * {{ end }} in it; a minus inside the braces takes the white space on its side away.
  */
 #ifndef CMD_TEMPLATES_H

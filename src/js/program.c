@@ -522,8 +522,8 @@ int js_program_load_bundle(const char *shown, const struct js_bundle *b, struct 
     return load_bundle(shown, b, false, ret);
 }
 
-int js_program_list(const char *path, struct str source, const char *pwd,
-                    const struct js_bundle *b, struct js_program **ret)
+int js_program_list(const char *path, struct str source, const char *pwd, const struct js_bundle *b,
+                    struct js_program **ret)
 {
     return b ? load_bundle(path, b, true, ret) : load_file(path, source, pwd, true, ret);
 }
@@ -535,8 +535,7 @@ size_t js_program_imports_len(const struct js_program *p)
 
 const char *js_program_import_at(const struct js_program *p, size_t i)
 {
-    return i < p->units_len ? p->units[i].name
-                            : map_key_at(&p->builtin_at, i - p->units_len).ptr;
+    return i < p->units_len ? p->units[i].name : map_key_at(&p->builtin_at, i - p->units_len).ptr;
 }
 
 bool js_program_has_module(const char *name)

@@ -14,6 +14,11 @@
 
 enum { ARGS_MAX = 12 };
 
+static const struct flag_table tables[] = {{flags_options, &flags_options_len},
+                                           {flags_runtime, &flags_runtime_len},
+                                           {flags_run, &flags_run_len},
+                                           {flags_global, &flags_global_len}};
+
 static int parse(struct flag_values *v, struct arena *a, const char *const *args)
 {
     static char text[ARGS_MAX][256];
@@ -26,7 +31,7 @@ static int parse(struct flag_values *v, struct arena *a, const char *const *args
         argv[argc] = text[argc];
     }
     arena_init(a, 1 << 20);
-    return flags_parse(v, a, argc, argv, flags_run, flags_run_len, flags_global, flags_global_len);
+    return flags_parse_tables(v, a, argc, argv, tables, ARRAY_LEN(tables));
 }
 
 static void test_values(void **state)
@@ -90,7 +95,7 @@ static void test_bad(void **state)
         {{"run", "--max-redirects=x"},
          "invalid argument \"x\" for \"--max-redirects\" flag: strconv.ParseInt: parsing \"x\": "
          "invalid syntax"},
-        {{"run", "--paused"}, "the flag --paused isn't there yet"},
+        {{"run", "--traces-output=otel"}, "the flag --traces-output isn't there yet"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct flag_values v;
@@ -106,19 +111,15 @@ static void test_bad(void **state)
 static void test_tables(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < flags_run_len; i++) {
-        const struct flag *f = &flags_run[i];
-        assert_true(f->missing || f->help != NULL);
-        assert_true(f->option >= 0 && f->option <= OPTION_LEN);
-        for (size_t k = 0; k < i; k++) {
-            assert_string_not_equal(f->name, flags_run[k].name);
-            assert_true(f->letter == 0 || f->letter != flags_run[k].letter);
+    for (size_t t = 0; t < ARRAY_LEN(tables); t++)
+        for (size_t i = 0; i < *tables[t].len; i++) {
+            const struct flag *f = &tables[t].flags[i];
+            assert_true(f->missing || f->help != NULL);
+            assert_true(f->option >= 0 && f->option <= OPTION_LEN);
+            assert_ptr_equal(flag_find(tables, ARRAY_LEN(tables), str_of(f->name), 0), f);
+            if (f->letter != 0)
+                assert_ptr_equal(flag_find(tables, ARRAY_LEN(tables), STR_EMPTY, f->letter), f);
         }
-        for (size_t k = 0; k < flags_global_len; k++) {
-            assert_string_not_equal(f->name, flags_global[k].name);
-            assert_true(f->letter == 0 || f->letter != flags_global[k].letter);
-        }
-    }
 }
 
 static void test_help(void **state)
