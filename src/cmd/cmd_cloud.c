@@ -51,6 +51,8 @@ int cloud_output_new(const struct run_cmd *c, struct output *ret)
     int rc = file_config(c->config_path, &config);
     if (rc == 0) {
         config.no_archive_upload = c->no_archive_upload;
+        config.no_logs = c->no_cloud_logs;
+        config.prefers_v6 = c->cloud_run;
         rc = cloud_new(&config, process_env, NULL, ret);
     }
     return rc;
@@ -97,6 +99,8 @@ static int cloud_run(int argc, char **argv)
     if (rc == 0 && !flag_values_bool(&c.flags, "local-execution"))
         rc = not_in_the_cloud_yet();
     struct output cloud = {0};
+    c.cloud_run = true;
+    c.no_cloud_logs = flag_values_bool(&c.flags, "no-cloud-logs");
     if (rc == 0)
         rc = cloud_output_new(&c, &cloud);
     if (rc == 0)

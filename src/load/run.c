@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <unistd.h>
 
 /* ---- ending early -------------------------------------------------------------------------- */
@@ -325,11 +326,34 @@ static int exit_code_of(const struct run *r)
     return r->end_err.exit_code != 0 ? r->end_err.exit_code : EXIT_USAGE;
 }
 
-static struct output_result result_of(const struct run *r)
+static void write_interruption(const struct run *r, char *text, size_t size)
+{
+    (void)snprintf(text, size, "test run was aborted because spate received a '%s' signal",
+                   r->end_signal == SIGTERM ? "terminated" : "interrupt");
+}
+
+/* Why it ended early, as the user will be told; valid as long as the run. */
+static const char *message_of(struct run *r)
+{
+    switch (r->end) {
+    case RUN_GOES_ON:
+        return NULL;
+    case RUN_INTERRUPTED:
+        write_interruption(r, r->interruption, sizeof r->interruption);
+        return r->interruption;
+    case RUN_THRESHOLD:
+    case RUN_FAILED:
+        break;
+    }
+    return r->end_err.message;
+}
+
+static struct output_result result_of(struct run *r)
 {
     return (struct output_result){
         .end = end_of(r),
         .exit_code = exit_code_of(r),
+        .message = message_of(r),
         .thresholds = r->threshold_list,
         .thresholds_len = r->threshold_list_len,
         .thresholds_failed = r->thresholds_failed > 0,
@@ -441,10 +465,8 @@ static int verdict(struct run *r)
                                 STR_ARG(buf_view(&names))),
                         EXIT_THRESHOLDS);
     case RUN_INTERRUPTED:
-        return err_exit(err_set(-ECANCELED,
-                                "test run was aborted because spate received a '%s' signal",
-                                r->end_signal == SIGTERM ? "terminated" : "interrupt"),
-                        EXIT_INTERRUPTED);
+        write_interruption(r, r->interruption, sizeof r->interruption);
+        return err_exit(err_set(-ECANCELED, "%s", r->interruption), EXIT_INTERRUPTED);
     case RUN_THRESHOLD:
     case RUN_FAILED:
         break;

@@ -210,6 +210,7 @@ struct run {
     enum run_end end;
     _Atomic bool marked_failed; /* by the script, exec.test.fail() */
     int end_signal;
+    char interruption[80]; /* that signal in words, once it is asked for */
     int end_code;
     struct err end_err;
     bool interruptible; /* the main coroutine is in something that a stop should cancel */

@@ -37,6 +37,7 @@ int run_info_fill(struct run *r)
         .name = slash != NULL ? slash + 1 : path,
         .pwd = js_program_main_dir(r->program),
         .options_json = buf_view(&r->archive_json),
+        .derived_json = buf_view(&r->options_json),
         .vus_max = r->plan.vus_most,
         .duration_max_ns = r->plan.end_ns,
         .thresholds = r->threshold_list,

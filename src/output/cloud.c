@@ -8,7 +8,7 @@
 #include "codec/snappy.h"
 #include "output/cloud_aggregate.h"
 #include "output/cloud_api.h"
-#include "output/cloud_archive.h"
+#include "output/cloud_logs.h"
 #include "output/cloud_run.h"
 #include "output/cloud_spool.h"
 #include "rt/co.h"
@@ -34,6 +34,7 @@ struct cloud {
     struct cloud_aggregate *aggregate;
     struct cloud_spool spool;
     struct cloud_run run;
+    struct cloud_logs *logs; /* NULL: they stay here */
     char *description;
 
     struct co *writer;
@@ -44,6 +45,7 @@ struct cloud {
     bool gave_up;                    /* everybody has been cancelled */
     bool closed;                     /* the cloud takes no more, or we have given up */
     bool outage;                     /* said so already */
+    bool stopped_run;                /* by us */
     int64_t next_push_ns;            /* mono; periods leave at most once a push interval */
     uint32_t sending;                /* batches taken from the spool, not yet acknowledged */
     uint64_t batches, lost;          /* batches made; those that will never arrive */
@@ -184,7 +186,9 @@ static int push(struct cloud *c, const struct cloud_batch *b, struct cloud_reply
     };
     struct cloud_call call = {
         .method = "POST",
-        .path = c->run.push_path,
+        .url = c->run.push_url,
+        .auth = c->run.token != NULL ? CLOUD_AUTH_RUN : CLOUD_AUTH_TOKEN,
+        .token = c->run.token,
         .content_type = STR("application/x-protobuf"),
         .body = str_new(b->data, b->len),
         .key = b->key,
@@ -198,10 +202,12 @@ static int push(struct cloud *c, const struct cloud_batch *b, struct cloud_reply
 /* The rest of the stream would be refused as well.  `code` has its message in the error slot. */
 static void close_stream(struct cloud *c, int code)
 {
-    if (!c->closed && c->config.stop_on_error && !c->flushing)
+    if (!c->closed && c->config.stop_on_error && !c->flushing) {
+        c->stopped_run = true;
         c->info->stop_run(c->info->stop_run_arg, code);
-    else if (!c->closed)
+    } else if (!c->closed) {
         log_error("cloud: no more results are sent: %s", err_message());
+    }
     c->closed = true;
     struct cloud_batch *b;
     while (c->spool.waiting > 0 && cloud_spool_take(&c->spool, &b) == 0) {
@@ -391,27 +397,60 @@ static int spawn_all(struct cloud *c)
     return err_set_errno(rc, "cloud");
 }
 
+static int configure(struct cloud *c)
+{
+    int rc = cloud_config_apply_options(&c->config, c->info->options_json);
+    if (rc == 0)
+        rc = cloud_config_apply_env(&c->config, c->env_get, c->env_arg);
+    if (rc == 0)
+        cloud_config_choose(&c->config);
+    return rc == 0 ? cloud_config_check(&c->config) : rc;
+}
+
+/* What the run logs from now on goes to the cloud too, if it wants it. */
+static int start_logs(struct cloud *c)
+{
+    if (c->logs == NULL)
+        return 0;
+    if (c->run.logs.push_url == NULL || c->run.logs.push_url[0] == '\0' || c->run.token == NULL) {
+        cloud_logs_free(c->logs);
+        c->logs = NULL;
+        return 0;
+    }
+    cloud_logs_hide(c->logs, c->config.token);
+    return cloud_logs_start(c->logs, c->api, &c->run.logs, c->run.token, c->run.id);
+}
+
+/* Log lines before the run exists belong to it as well. */
+static int make_run(struct cloud *c)
+{
+    int rc = c->config.no_logs ? 0 : cloud_logs_new(&c->logs);
+    if (rc == 0)
+        rc = cloud_run_create(c->api, &c->config, c->env_get, c->env_arg, c->info, &c->run);
+    return rc;
+}
+
 static int cloud_start(void *self, const struct output_run_info *info)
 {
     struct cloud *c = self;
     c->info = info;
     c->loop = loop_current();
-    int rc = cloud_config_apply_options(&c->config, info->options_json);
-    if (rc == 0)
-        rc = cloud_config_apply_env(&c->config, c->env_get, c->env_arg);
-    if (rc == 0)
-        rc = cloud_config_check(&c->config);
+    int rc = configure(c);
     if (rc == 0)
         rc = cloud_api_new(&c->config, &c->api);
     if (rc == 0)
-        rc = cloud_run_create(c->api, &c->config, info, &c->run);
+        rc = make_run(c);
     if (rc == 0)
         rc = cloud_aggregate_new(info->metrics, info->workers,
                                  (uint32_t)(c->config.aggregation_period_ns / NS_PER_S),
                                  &c->aggregate);
     if (rc == 0)
         rc = describe(c);
-    return rc == 0 ? spawn_all(c) : rc;
+    if (rc == 0)
+        rc = start_logs(c);
+    if (rc == 0)
+        rc = spawn_all(c);
+    return rc;
 }
 
 static const char *cloud_description(void *self)
@@ -426,6 +465,16 @@ static uint32_t cloud_bucket_period_s(void *self)
     return (uint32_t)(c->config.aggregation_period_ns / NS_PER_S);
 }
 
+/* The run's last word is said on the console when everything here is over. */
+static void stop_logs(struct cloud *c, const struct output_result *result, int64_t deadline_ns)
+{
+    if (c->logs == NULL)
+        return;
+    if (result->message != NULL)
+        cloud_logs_add(c->logs, LOG_ERROR, result->message);
+    cloud_logs_stop(c->logs, deadline_ns);
+}
+
 static int cloud_stop(void *self, const struct output_result *result)
 {
     struct cloud *c = self;
@@ -436,14 +485,17 @@ static int cloud_stop(void *self, const struct output_result *result)
                   (unsigned long long)c->lost, (unsigned long long)c->batches,
                   (unsigned long long)(c->values_lost + cloud_aggregate_lost(c->aggregate)),
                   c->run.url);
+    int64_t deadline_ns = clock_mono_ns() + finish_max_ns;
+    stop_logs(c, result, deadline_ns);
     int finished =
-        cloud_run_finish(c->api, &c->config, &c->run, result, clock_mono_ns() + finish_max_ns);
+        cloud_run_finish(c->api, &c->config, &c->run, result, c->stopped_run, deadline_ns);
     return rc < 0 ? err_set(rc, "cloud: interrupted") : finished;
 }
 
 static void cloud_free(void *self)
 {
     struct cloud *c = self;
+    cloud_logs_free(c->logs);
     cloud_api_free(c->api);
     cloud_aggregate_free(c->aggregate);
     cloud_spool_fini(&c->spool);

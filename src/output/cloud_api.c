@@ -12,7 +12,7 @@
 #include <sys/random.h>
 #include <yyjson.h>
 
-enum { HEADERS_MAX = 8, TRIES = 3 };
+enum { HEADERS_MAX = 8, TRIES = 3, URL_MAX = 8192 };
 static const int64_t try_gap_ns = 500 * NS_PER_MS;
 
 struct cloud_api {
@@ -21,6 +21,7 @@ struct cloud_api {
     struct dns_cache *dns;
     struct dialer *dialer;
     struct http_client *client;
+    int64_t stack_id; /* 0: none */
 };
 
 int cloud_api_new(const struct cloud_config *config, struct cloud_api **ret)
@@ -57,6 +58,11 @@ void cloud_api_free(struct cloud_api *a)
     mem_free(a);
 }
 
+void cloud_api_set_stack(struct cloud_api *a, int64_t stack_id)
+{
+    a->stack_id = stack_id;
+}
+
 void cloud_api_make_key(char out[static CLOUD_KEY_LEN + 1])
 {
     static const char hex[] = "0123456789abcdef";
@@ -76,15 +82,51 @@ void cloud_reply_fini(struct cloud_reply *r)
 
 /* ---- one call ---- */
 
-static size_t make_headers(const struct cloud_api *a, const struct cloud_call *call,
-                           char authorization[static CLOUD_TOKEN_MAX + 8],
-                           struct http_header headers[static HEADERS_MAX])
+/* What a call's headers are written into. */
+struct scratch {
+    char authorization[CLOUD_TOKEN_MAX + 8];
+    char stack[24];
+};
+
+static const char *token_of(const struct cloud_api *a, const struct cloud_call *call)
+{
+    switch (call->auth) {
+    case CLOUD_AUTH_TOKEN:
+    case CLOUD_AUTH_BEARER:
+        return a->config->token;
+    case CLOUD_AUTH_RUN:
+        return call->token;
+    case CLOUD_AUTH_NONE:
+        break;
+    }
+    return NULL;
+}
+
+static size_t add_authorization(const struct cloud_api *a, const struct cloud_call *call,
+                                struct scratch *scratch,
+                                struct http_header headers[static HEADERS_MAX])
 {
     size_t n = 0;
-    int len = snprintf(authorization, CLOUD_TOKEN_MAX + 8, "Token %s", a->config->token);
-    if (a->config->token != NULL && len < CLOUD_TOKEN_MAX + 8)
+    const char *token = token_of(a, call);
+    int len = snprintf(scratch->authorization, sizeof scratch->authorization, "%s %s",
+                       call->auth == CLOUD_AUTH_TOKEN ? "Token" : "Bearer", token);
+    if (token != NULL && (size_t)len < sizeof scratch->authorization)
+        headers[n++] = (struct http_header){STR("Authorization"),
+                                            str_new(scratch->authorization, (size_t)len)};
+    if (call->auth == CLOUD_AUTH_BEARER && a->stack_id > 0) {
+        len = snprintf(scratch->stack, sizeof scratch->stack, "%lld", (long long)a->stack_id);
         headers[n++] =
-            (struct http_header){STR("Authorization"), str_new(authorization, (size_t)len)};
+            (struct http_header){STR("X-Stack-Id"), str_new(scratch->stack, (size_t)len)};
+    }
+    return n;
+}
+
+static size_t make_headers(const struct cloud_api *a, const struct cloud_call *call,
+                           struct scratch *scratch, struct http_header headers[static HEADERS_MAX])
+{
+    size_t n = add_authorization(a, call, scratch, headers);
+    if (call->auth == CLOUD_AUTH_BEARER)
+        headers[n++] = (struct http_header){STR("Accept"), STR("application/json")};
     if (call->content_type.len > 0)
         headers[n++] = (struct http_header){STR("Content-Type"), call->content_type};
     if (call->key != NULL)
@@ -94,41 +136,80 @@ static size_t make_headers(const struct cloud_api *a, const struct cloud_call *c
     return n;
 }
 
-/* {"error":{"message","code"}}, or FastAPI-like {"detail"}; what isn't there stays. */
-static void read_error(struct str body, const char **message, int64_t *code, yyjson_doc **doc)
+static const char *host_of(const struct cloud_api *a, const struct cloud_call *call)
 {
-    *doc = yyjson_read(body.ptr, body.len, 0);
-    yyjson_val *error = yyjson_obj_get(yyjson_doc_get_root(*doc), "error");
-    if (yyjson_is_str(yyjson_obj_get(error, "message")))
-        *message = yyjson_get_str(yyjson_obj_get(error, "message"));
-    if (yyjson_is_int(yyjson_obj_get(error, "code")))
-        *code = yyjson_get_sint(yyjson_obj_get(error, "code"));
+    if (call->url != NULL)
+        return call->url;
+    return call->auth == CLOUD_AUTH_BEARER ? cloud_config_host_v6(a->config) : a->config->host;
 }
 
-static int refusal(const struct cloud_api *a, struct cloud_reply *r)
+/* What a URL is called in messages: without its path, which may be a secret. */
+static struct str origin_of(const char *url)
 {
-    const char *message = NULL;
-    yyjson_doc *doc;
-    read_error(buf_view(&r->body), &message, &r->code, &doc);
+    const char *from = strstr(url, "://");
+    return str_new(url, from != NULL ? (size_t)(from - url) + 3 + strcspn(from + 3, "/?#")
+                                     : strlen(url));
+}
+
+/* ": field: what is wrong with it" for each detail of a v6 error, and of v1's field errors. */
+static void add_details(struct buf *b, yyjson_val *error)
+{
+    size_t i, max;
+    yyjson_val *detail;
+    yyjson_arr_foreach(yyjson_obj_get(error, "details"), i, max, detail)
+    {
+        const char *message = yyjson_get_str(yyjson_obj_get(detail, "message"));
+        const char *target = yyjson_get_str(yyjson_obj_get(detail, "target"));
+        if (message != NULL)
+            buf_printf(b, "%s %s%s%s", i == 0 ? ":" : ";", target != NULL ? target : "",
+                       target != NULL ? " " : "", message);
+    }
+}
+
+/* {"error":{"message","code","details":[…]}}; *code stays when there is none, or a word. */
+static void read_error(struct str body, struct buf *message, int64_t *code)
+{
+    yyjson_doc *doc = yyjson_read(body.ptr, body.len, 0);
+    yyjson_val *error = yyjson_obj_get(yyjson_doc_get_root(doc), "error");
+    if (yyjson_is_str(yyjson_obj_get(error, "message"))) {
+        buf_z(message, yyjson_get_str(yyjson_obj_get(error, "message")));
+        add_details(message, error);
+    }
+    if (yyjson_is_int(yyjson_obj_get(error, "code")))
+        *code = yyjson_get_sint(yyjson_obj_get(error, "code"));
+    yyjson_doc_free(doc);
+}
+
+static int refusal(const struct cloud_api *a, const struct cloud_call *call, struct cloud_reply *r)
+{
+    CLEANUP(buf_fini) struct buf message;
+    struct str origin = origin_of(host_of(a, call));
     bool again = r->status >= 500 || r->status == 429;
     int rc = again ? E_UNAVAILABLE : E_REFUSED;
-    if (message != NULL)
-        (void)err_set(rc, "the cloud at %s says: %s (status %d)", a->config->host, message,
-                      r->status);
+    buf_init(&message, ERR_MESSAGE_MAX);
+    read_error(buf_view(&r->body), &message, &r->code);
+    if (message.len > 0)
+        (void)err_set(rc, "the cloud at %.*s says: %.*s (status %d)", STR_ARG(origin),
+                      STR_ARG(buf_view(&message)), r->status);
     else
-        (void)err_set(rc, "the cloud at %s answered with status %d", a->config->host, r->status);
-    yyjson_doc_free(doc);
+        (void)err_set(rc, "the cloud at %.*s answered with status %d", STR_ARG(origin), r->status);
     if (r->status == 401)
         (void)err_hint(rc, "log in with `spate cloud login --token TOKEN`, or set K6_CLOUD_TOKEN");
     return rc;
 }
 
-static int unreachable(const struct cloud_api *a, int rc)
+static int unreachable(const struct cloud_api *a, const struct cloud_call *call, int rc)
 {
     if (rc == -ECANCELED || rc == -ENOMEM)
         return err_wrap(rc, "cloud");
-    (void)err_set(E_UNAVAILABLE, "the cloud at %s can't be reached: %s", a->config->host,
-                  err_message());
+    struct str origin = origin_of(host_of(a, call));
+    CLEANUP(buf_fini) struct buf why;
+    buf_init(&why, ERR_MESSAGE_MAX);
+    buf_z(&why, err_message());
+    if (call->auth == CLOUD_AUTH_NONE) /* the long text holds the URL */
+        buf_reset(&why);
+    (void)err_set(E_UNAVAILABLE, "the cloud at %.*s can't be reached%s%.*s", STR_ARG(origin),
+                  why.len > 0 ? ": " : "", STR_ARG(buf_view(&why)));
     return err_hint(E_UNAVAILABLE, "start one with `spate server`, or choose another with "
                                    "K6_CLOUD_HOST or `spate cloud login --host URL`");
 }
@@ -137,15 +218,16 @@ int cloud_api_call(struct cloud_api *a, const struct cloud_call *call, struct cl
 {
     CLEANUP(buf_fini) struct buf text;
     CLEANUP(url_fini) struct url url = {0};
-    buf_init(&text, 4096);
-    buf_printf(&text, "%s%s", a->config->host, call->path);
+    buf_init(&text, URL_MAX);
+    buf_printf(&text, "%s%s", host_of(a, call), call->url != NULL ? "" : call->path);
     int rc = buf_finish(&text) < 0 ? E_CONFIG : url_parse(buf_view(&text), &url);
     if (rc < 0)
-        return err_set(E_CONFIG, "cloud host '%s': not a URL", a->config->host);
+        return err_set(E_CONFIG, "cloud host '%.*s': not a URL",
+                       STR_ARG(origin_of(host_of(a, call))));
 
-    char authorization[CLOUD_TOKEN_MAX + 8];
+    struct scratch scratch;
     struct http_header headers[HEADERS_MAX];
-    size_t headers_len = make_headers(a, call, authorization, headers);
+    size_t headers_len = make_headers(a, call, &scratch, headers);
     struct http_request req = {
         .method = str_of(call->method),
         .url = &url,
@@ -165,10 +247,10 @@ int cloud_api_call(struct cloud_api *a, const struct cloud_call *call, struct cl
     ret->body.max = CLOUD_REPLY_MAX;
     buf_str(&ret->body, res.body);
     if (rc < 0)
-        return unreachable(a, rc);
+        return unreachable(a, call, rc);
     if (buf_finish(&ret->body) < 0)
         return err_set_errno(buf_finish(&ret->body), "cloud: reply");
-    return res.status >= 200 && res.status < 300 ? 0 : refusal(a, ret);
+    return res.status >= 200 && res.status < 300 ? 0 : refusal(a, call, ret);
 }
 
 int cloud_api_call_retry(struct cloud_api *a, const struct cloud_call *call,
@@ -182,4 +264,21 @@ int cloud_api_call_retry(struct cloud_api *a, const struct cloud_call *call,
         if (rc < 0)
             return err_wrap(rc, "cloud");
     }
+}
+
+int cloud_api_dial(struct cloud_api *a, const char *url_text, int64_t deadline_ns,
+                   struct url *ret_url, struct stream **ret)
+{
+    struct dial_result how;
+    /* http's parser takes no other scheme; ports and TLS are the same. */
+    CLEANUP(buf_fini) struct buf text;
+    buf_init(&text, URL_MAX);
+    if (strncmp(url_text, "ws", 2) == 0)
+        buf_printf(&text, "http%s", url_text + 2);
+    else
+        buf_z(&text, url_text);
+    if (buf_finish(&text) < 0 || url_parse(buf_view(&text), ret_url) < 0)
+        return err_set(E_CONFIG, "'%.*s' is not a URL", STR_ARG(origin_of(url_text)));
+    return dial(a->dialer, ret_url->host, ret_url->port, str_eqz(ret_url->scheme, "https"), NULL,
+                deadline_ns, ret, &how);
 }

@@ -6,9 +6,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "output/cloud_archive.h"
+#include "output/cloud_form.h"
+#include "output/cloud_provision.h"
+#include "output/cloud_v6.h"
 #include "rt/co.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <yyjson.h>
 
 enum { EXIT_GENERIC = 255 };
@@ -47,15 +51,46 @@ void cloud_run_fini(struct cloud_run *r)
 {
     mem_free(r->id);
     mem_free(r->url);
-    mem_free(r->push_path);
+    mem_free(r->push_url);
+    mem_free(r->token);
+    cloud_logs_settings_fini(&r->logs);
     *r = (struct cloud_run){0};
 }
 
 /* ---- creating: the request ---- */
 
-static const char *run_name(const struct cloud_config *c, const struct output_run_info *info)
+const char *cloud_run_name(const struct cloud_config *config, const struct output_run_info *info)
 {
-    return c->name != NULL && c->name[0] != '\0' ? c->name : info->name;
+    const char *name = config->name != NULL && config->name[0] != '\0' ? config->name : info->name;
+    return strcmp(name, "-") == 0 ? "k6 test" : name;
+}
+
+static int check_name(const struct cloud_config *c, const struct output_run_info *info)
+{
+    size_t characters = 0;
+    const char *name = cloud_run_name(c, info);
+    for (const char *p = name; *p != '\0'; p++)
+        characters += ((unsigned char)*p & 0xc0) != 0x80;
+    if (characters <= CLOUD_TEST_NAME_MAX && str_is_utf8(str_of(name)))
+        return 0;
+    return err_exit(err_set(E_CONFIG,
+                            "the test's name (K6_CLOUD_NAME, options.cloud.name, else the "
+                            "script's) has to be UTF-8 of at most %d characters",
+                            CLOUD_TEST_NAME_MAX),
+                    104);
+}
+
+int cloud_run_archive(const struct cloud_config *config, const struct output_run_info *info,
+                      struct buf *out)
+{
+    if (config->no_archive_upload || info->files_len == 0)
+        return 0;
+    int rc = cloud_archive_write(info, out);
+    if (rc != -EMSGSIZE)
+        return rc;
+    (void)err_set(rc, "the archive of %s and its files would be larger than %d MB", info->name,
+                  CLOUD_ARCHIVE_MAX / 1000000);
+    return err_hint(rc, "--no-archive-upload runs the test without uploading them");
 }
 
 static int64_t duration_s(const struct output_run_info *info)
@@ -111,7 +146,7 @@ static void put_json(struct buf *b, const struct cloud_config *c,
                      const struct output_run_info *info)
 {
     buf_z(b, "{\"name\":");
-    buf_json_str(b, str_of(run_name(c, info)));
+    buf_json_str(b, str_of(cloud_run_name(c, info)));
     if (c->project_id > 0)
         buf_printf(b, ",\"project_id\":%lld", (long long)c->project_id);
     buf_printf(b, ",\"vus\":%u,\"thresholds\":", info->vus_max);
@@ -119,64 +154,35 @@ static void put_json(struct buf *b, const struct cloud_config *c,
     buf_printf(b, ",\"duration\":%lld}", (long long)duration_s(info));
 }
 
-static void put_field(struct buf *b, const char *boundary, const char *name, const char *value)
+static void put_form(struct cloud_form *f, const struct cloud_config *c,
+                     const struct output_run_info *info, struct str archive)
 {
-    buf_printf(b, "--%s\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\n%s\r\n", boundary,
-               name, value);
+    cloud_form_text(f, "name", cloud_run_name(c, info));
+    if (c->project_id > 0)
+        cloud_form_number(f, "project_id", c->project_id);
+    cloud_form_number(f, "vus", info->vus_max);
+    cloud_form_number(f, "duration", duration_s(info));
+    cloud_form_file(f, "archive.tar", "archive.tar", archive);
+    cloud_form_end(f);
 }
 
-static void put_number_field(struct buf *b, const char *boundary, const char *name, int64_t value)
-{
-    buf_printf(b, "--%s\r\nContent-Disposition: form-data; name=\"%s\"\r\n\r\n%lld\r\n", boundary,
-               name, (long long)value);
-}
-
-static int put_multipart(struct buf *b, const char *boundary, const struct cloud_config *c,
-                         const struct output_run_info *info)
+/* `form` keeps what the content type says. */
+static int make_body(const struct cloud_config *c, const struct output_run_info *info,
+                     struct cloud_form *form, struct buf *body)
 {
     CLEANUP(buf_fini) struct buf archive;
     buf_init(&archive, CLOUD_ARCHIVE_MAX);
-    int rc = cloud_archive_write(info, &archive);
-    if (rc == -EMSGSIZE) {
-        (void)err_set(rc, "the archive of %s and its files would be larger than %d MB", info->name,
-                      CLOUD_ARCHIVE_MAX / 1000000);
-        return err_hint(rc, "--no-archive-upload runs the test without uploading them");
-    }
+    int rc = cloud_run_archive(c, info, &archive);
     if (rc < 0)
         return rc;
-    put_field(b, boundary, "name", run_name(c, info));
-    if (c->project_id > 0)
-        put_number_field(b, boundary, "project_id", c->project_id);
-    put_number_field(b, boundary, "vus", info->vus_max);
-    put_number_field(b, boundary, "duration", duration_s(info));
-    buf_printf(b,
-               "--%s\r\nContent-Disposition: form-data; name=\"archive.tar\"; "
-               "filename=\"archive.tar\"\r\nContent-Type: application/octet-stream\r\n\r\n",
-               boundary);
-    buf_str(b, buf_view(&archive));
-    buf_printf(b, "\r\n--%s--\r\n", boundary);
-    return 0;
-}
-
-static int make_body(const struct cloud_config *c, const struct output_run_info *info,
-                     struct buf *content_type, struct buf *body)
-{
-    if (c->no_archive_upload || info->files_len == 0) {
-        buf_z(content_type, "application/json");
-        put_json(body, c, info);
+    cloud_form_begin(form, body);
+    if (archive.len > 0) {
+        put_form(form, c, info, buf_view(&archive));
     } else {
-        char boundary[3][CLOUD_KEY_LEN + 1];
-        char joined[3 * CLOUD_KEY_LEN + 1] = "";
-        for (size_t i = 0; i < ARRAY_LEN(boundary); i++) {
-            cloud_api_make_key(boundary[i]);
-            memcpy(joined + i * CLOUD_KEY_LEN, boundary[i], CLOUD_KEY_LEN + 1);
-        }
-        buf_printf(content_type, "multipart/form-data; boundary=%s", joined);
-        int rc = put_multipart(body, joined, c, info);
-        if (rc < 0)
-            return rc;
+        (void)snprintf(form->content_type, sizeof form->content_type, "application/json");
+        put_json(body, c, info);
     }
-    if (buf_finish(content_type) < 0 || buf_finish(body) < 0)
+    if (buf_finish(body) < 0)
         return err_set_errno(buf_finish(body), "cloud: the archive of %s", info->name);
     return 0;
 }
@@ -217,34 +223,22 @@ static int apply_reply_config(struct cloud_config *c, yyjson_val *object)
     return rc == 0 ? cloud_config_check(c) : rc;
 }
 
-/* Ids of runs are digits or letters; anything else would be put into URLs by us. */
-static bool id_is_sane(struct str id)
+/* `ret->id` is known. */
+static int name_run(const struct cloud_config *c, struct cloud_run *ret)
 {
-    for (size_t i = 0; i < id.len; i++) {
-        char ch = id.ptr[i];
-        bool ok = (ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') ||
-                  (ch >= 'A' && ch <= 'Z') || ch == '-' || ch == '_';
-        if (!ok)
-            return false;
-    }
-    return id.len > 0 && id.len <= 128;
-}
-
-static int name_run(const struct cloud_config *c, struct str id, struct cloud_run *ret)
-{
-    struct buf b;
+    CLEANUP(buf_fini) struct buf b;
     buf_init(&b, 8192);
-    buf_printf(&b, "/v2/metrics/%.*s", STR_ARG(id));
-    ret->push_path = mem_strdup(buf_cstr(&b) ? buf_cstr(&b) : "");
+    if (ret->push_url == NULL) {
+        buf_printf(&b, "%s/v%u/metrics/%s", c->host, c->stream, ret->id);
+        ret->push_url = mem_strdup(buf_cstr(&b) ? buf_cstr(&b) : "");
+    }
     buf_reset(&b);
     if (c->test_run_details != NULL)
         buf_z(&b, c->test_run_details);
     else if (c->web_app_url != NULL)
-        buf_printf(&b, "%s/runs/%.*s", c->web_app_url, STR_ARG(id));
+        buf_printf(&b, "%s/runs/%s", c->web_app_url, ret->id);
     ret->url = mem_strdup(b.len > 0 && buf_cstr(&b) ? buf_cstr(&b) : "");
-    ret->id = str_dup(id);
-    buf_fini(&b);
-    if (ret->push_path == NULL || ret->url == NULL || ret->id == NULL)
+    if (ret->push_url == NULL || ret->url == NULL)
         return err_set_errno(-ENOMEM, "cloud");
     return 0;
 }
@@ -253,37 +247,64 @@ static int read_reply(struct cloud_config *c, struct str body, struct cloud_run 
 {
     yyjson_doc *doc = yyjson_read(body.ptr, body.len, 0);
     yyjson_val *root = yyjson_doc_get_root(doc);
-    yyjson_val *id = yyjson_obj_get(root, "reference_id");
-    char digits[32];
-    struct str text = str_new(yyjson_get_str(id), yyjson_get_len(id));
-    if (yyjson_is_uint(id)) {
-        struct buf b;
-        buf_init(&b, sizeof digits);
-        buf_printf(&b, "%llu", (unsigned long long)yyjson_get_uint(id));
-        memcpy(digits, b.data, b.len);
-        text = str_new(digits, b.len);
-        buf_fini(&b);
-    }
-    int rc = 0;
-    if (!id_is_sane(text))
+    int rc = cloud_v6_id(yyjson_obj_get(root, "reference_id"), &ret->id);
+    if (rc == E_CORRUPT)
         rc = err_set(E_CORRUPT, "the cloud at %s gave the run no usable reference_id", c->host);
     if (rc == 0) {
         log_reply_lines(yyjson_obj_get(root, "logs"));
         rc = apply_reply_config(c, yyjson_obj_get(root, "config"));
     }
     if (rc == 0)
-        rc = name_run(c, text, ret);
+        rc = name_run(c, ret);
     yyjson_doc_free(doc);
     return rc;
 }
 
-static int borrow_run(const struct cloud_config *c, struct cloud_run *ret)
+/* ---- a run that somebody else has made ---- */
+
+static int copy_env(const char *value, char **ret)
 {
-    if (!id_is_sane(str_of(c->push_ref_id)))
+    *ret = value[0] != '\0' ? mem_strdup(value) : NULL;
+    return value[0] != '\0' && *ret == NULL ? err_set_errno(-ENOMEM, "cloud") : 0;
+}
+
+/* Where its measurements and log lines go, and the token for it. */
+static int borrow_credentials(const char *(*get)(void *arg, const char *name), void *arg,
+                              struct cloud_run *ret)
+{
+    const char *url = get(arg, "K6_CLOUD_METRICS_PUSH_URL");
+    const char *token = get(arg, "K6_CLOUD_TEST_RUN_TOKEN");
+    url = url != NULL ? url : "";
+    token = token != NULL ? token : "";
+    int rc = cloud_logs_settings_env(&ret->logs, get, arg);
+    if (rc < 0)
+        return rc;
+    if ((url[0] == '\0') != (token[0] == '\0'))
+        return err_exit(err_set(E_CONFIG, "K6_CLOUD_METRICS_PUSH_URL and K6_CLOUD_TEST_RUN_TOKEN "
+                                          "have to be set together"),
+                        104);
+    if (ret->logs.push_url != NULL && token[0] == '\0')
+        return err_exit(
+            err_set(E_CONFIG, "K6_CLOUD_LOGS_PUSH_URL needs K6_CLOUD_TEST_RUN_TOKEN as well"), 104);
+    rc = copy_env(url, &ret->push_url);
+    return rc == 0 ? copy_env(token, &ret->token) : rc;
+}
+
+static int borrow_run(const struct cloud_config *c, const char *(*get)(void *arg, const char *name),
+                      void *arg, struct cloud_run *ret)
+{
+    CLEANUP(buf_fini) struct buf json;
+    buf_init(&json, 4096);
+    buf_json_str(&json, str_of(c->push_ref_id));
+    yyjson_doc *doc = yyjson_read((const char *)json.data, json.len, 0);
+    int rc = cloud_v6_id(yyjson_doc_get_root(doc), &ret->id);
+    yyjson_doc_free(doc);
+    if (rc < 0)
         return err_exit(
             err_set(E_CONFIG, "K6_CLOUD_PUSH_REF_ID: '%s' is no run's id", c->push_ref_id), 104);
     ret->borrowed = true;
-    return name_run(c, str_of(c->push_ref_id), ret);
+    rc = borrow_credentials(get, arg, ret);
+    return rc == 0 ? name_run(c, ret) : rc;
 }
 
 static int with_exit(int rc)
@@ -301,73 +322,106 @@ static int require_token(const struct cloud_config *c)
     return err_hint(E_CONFIG, "run `spate cloud login --token TOKEN` first, or set K6_CLOUD_TOKEN");
 }
 
-int cloud_run_create(struct cloud_api *api, struct cloud_config *config,
+/* The older API: POST /v1/tests. */
+static int create_v1(struct cloud_api *api, struct cloud_config *config,
                      const struct output_run_info *info, struct cloud_run *ret)
 {
-    int rc = require_token(config);
-    if (rc < 0)
-        return with_exit(rc);
-    if (config->push_ref_id != NULL)
-        return with_exit(borrow_run(config, ret));
-
-    CLEANUP(buf_fini) struct buf content_type, body;
-    buf_init(&content_type, 200);
-    buf_init(&body, CLOUD_ARCHIVE_MAX + 65536);
-    rc = make_body(config, info, &content_type, &body);
-    if (rc < 0)
-        return with_exit(rc);
     char key[CLOUD_KEY_LEN + 1];
+    struct cloud_form form;
+    CLEANUP(buf_fini) struct buf body;
+    CLEANUP(cloud_reply_fini) struct cloud_reply reply = {0};
+    buf_init(&body, CLOUD_ARCHIVE_MAX + 65536);
+    int rc = make_body(config, info, &form, &body);
+    if (rc < 0)
+        return rc;
     cloud_api_make_key(key);
     struct cloud_call call = {
         .method = "POST",
         .path = "/v1/tests",
-        .content_type = buf_view(&content_type),
+        .content_type = str_of(form.content_type),
         .body = buf_view(&body),
         .key = key,
         .timeout_ns = config->timeout_ns,
     };
-    CLEANUP(cloud_reply_fini) struct cloud_reply reply = {0};
     rc = cloud_api_call_retry(api, &call, &reply);
+    return rc == 0 ? read_reply(config, buf_view(&reply.body), ret) : rc;
+}
+
+static int create_v6(struct cloud_api *api, struct cloud_config *config,
+                     const struct output_run_info *info, struct cloud_run *ret)
+{
+    int rc = cloud_v6_auth(api, config);
+    if (rc == -ENOENT)
+        return err_set(-ENOENT, "the cloud at %s has no API v6", cloud_config_host_v6(config));
+    return rc == 0 ? cloud_provision(api, config, info, ret) : rc;
+}
+
+static int create(struct cloud_api *api, struct cloud_config *config,
+                  const struct output_run_info *info, struct cloud_run *ret)
+{
+    bool forced = config->api_version == CLOUD_API_6;
+    bool any = config->api_version == CLOUD_API_ANY && config->prefers_v6 && config->stream == 2;
+    if (!forced && !any)
+        return create_v1(api, config, info, ret);
+    int64_t project = config->project_id;
+    int rc = create_v6(api, config, info, ret);
+    if (rc != -ENOENT)
+        return rc;
+    if (forced) {
+        (void)err_set(E_UNSUPPORTED, "%s", err_message());
+        return err_hint(E_UNSUPPORTED, "K6_CLOUD_API_VERSION=2 asks for its older API");
+    }
+    log_debug("cloud: %s; its older API is used", err_message());
+    cloud_run_fini(ret);
+    cloud_logs_settings_init(&ret->logs);
+    config->project_id = project;
+    return create_v1(api, config, info, ret);
+}
+
+/* A note that can't be left spoils nothing. */
+static void leave_note(struct cloud_api *api, const struct cloud_config *config,
+                       const struct cloud_run *run)
+{
+    if (config->note == NULL || config->note[0] == '\0')
+        return;
+    int rc = cloud_v6_set_note(api, config, run->id, config->note);
+    if (rc < 0 && rc != -ECANCELED)
+        log_warning("cloud: the run's note can't be left: %s", err_message());
+}
+
+int cloud_run_create(struct cloud_api *api, struct cloud_config *config,
+                     const char *(*env_get)(void *arg, const char *name), void *env_arg,
+                     const struct output_run_info *info, struct cloud_run *ret)
+{
+    cloud_logs_settings_init(&ret->logs);
+    int rc = 0;
+    if (config->push_ref_id != NULL && config->push_ref_id[0] != '\0') {
+        rc = borrow_run(config, env_get, env_arg, ret);
+        return with_exit(rc == 0 && ret->token == NULL ? require_token(config) : rc);
+    }
+    rc = require_token(config);
     if (rc == 0)
-        rc = read_reply(config, buf_view(&reply.body), ret);
-    else
+        rc = check_name(config, info);
+    if (rc < 0)
+        return with_exit(rc);
+    rc = create(api, config, info, ret);
+    if (rc == 0)
+        leave_note(api, config, ret);
+    else if (rc != E_CONFIG)
         rc = err_wrap(rc, "could not create the run");
     return with_exit(rc);
 }
 
 /* ---- finishing ---- */
 
-int cloud_run_finish(struct cloud_api *api, const struct cloud_config *config,
-                     const struct cloud_run *run, const struct output_result *result,
-                     int64_t deadline_ns)
+int cloud_run_tell(struct cloud_api *api, const struct cloud_config *config,
+                   const struct cloud_run *run, struct cloud_call *call, int64_t deadline_ns)
 {
-    if (run->borrowed)
-        return 0;
-    CLEANUP(buf_fini) struct buf path, body;
-    buf_init(&path, 300);
-    buf_init(&body, 16u << 20);
-    buf_printf(&path, "/v1/tests/%s", run->id);
-    buf_printf(&body, "{\"result_status\":%d,\"run_status\":%d,\"thresholds\":",
-               result->thresholds_failed ? 1 : 0, (int)run_status_of(result->end));
-    put_thresholds(&body, result->thresholds, result->thresholds_len, true);
-    buf_byte(&body, '}');
-    if (buf_cstr(&path) == NULL || buf_finish(&body) < 0)
-        return err_set_errno(-ENOMEM, "cloud: end of the run");
-
-    char key[CLOUD_KEY_LEN + 1];
-    cloud_api_make_key(key);
-    struct cloud_call call = {
-        .method = "POST",
-        .path = buf_cstr(&path),
-        .content_type = STR("application/json"),
-        .body = buf_view(&body),
-        .key = key,
-    };
     CLEANUP(cloud_reply_fini) struct cloud_reply reply = {0};
     for (;;) {
         int64_t left_ns = deadline_ns - clock_mono_ns();
-        call.timeout_ns = MIN(config->timeout_ns, MAX(left_ns, NS_PER_S));
-        int rc = cloud_api_call(api, &call, &reply);
+        call->timeout_ns = MIN(config->timeout_ns, MAX(left_ns, NS_PER_S));
+        int rc = cloud_api_call(api, call, &reply);
         if (rc == 0)
             return 0;
         if (rc != E_UNAVAILABLE || left_ns < NS_PER_S)
@@ -376,6 +430,42 @@ int cloud_run_finish(struct cloud_api *api, const struct cloud_config *config,
         if (rc < 0)
             return err_wrap(rc, "cloud");
     }
+}
+
+static int finish_v1(struct cloud_api *api, const struct cloud_config *config,
+                     const struct cloud_run *run, const struct output_result *result,
+                     int64_t deadline_ns)
+{
+    char key[CLOUD_KEY_LEN + 1], path[200];
+    CLEANUP(buf_fini) struct buf body;
+    buf_init(&body, 16u << 20);
+    (void)snprintf(path, sizeof path, "/v1/tests/%s", run->id);
+    buf_printf(&body, "{\"result_status\":%d,\"run_status\":%d,\"thresholds\":",
+               result->thresholds_failed ? 1 : 0, (int)run_status_of(result->end));
+    put_thresholds(&body, result->thresholds, result->thresholds_len, true);
+    buf_byte(&body, '}');
+    if (buf_finish(&body) < 0)
+        return err_set_errno(-ENOMEM, "cloud: end of the run");
+    cloud_api_make_key(key);
+    struct cloud_call call = {
+        .method = "POST",
+        .path = path,
+        .content_type = STR("application/json"),
+        .body = buf_view(&body),
+        .key = key,
+    };
+    return cloud_run_tell(api, config, run, &call, deadline_ns);
+}
+
+int cloud_run_finish(struct cloud_api *api, const struct cloud_config *config,
+                     const struct cloud_run *run, const struct output_result *result,
+                     bool by_output, int64_t deadline_ns)
+{
+    if (run->borrowed)
+        return 0;
+    if (!run->provisioned)
+        return finish_v1(api, config, run, result, deadline_ns);
+    return cloud_notify(api, config, run, cloud_end_of(result, by_output), deadline_ns);
 }
 
 /* ---- tokens ---- */

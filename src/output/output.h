@@ -55,6 +55,7 @@ struct output_run_info {
     const char *pwd;         /* folder that relative paths of the script start from */
     struct str
         options_json; /* consolidated options, shortcuts not derived: as an archive has them */
+    struct str derived_json; /* the same with shortcuts as the scenarios that they mean */
     uint32_t vus_max;
     int64_t duration_max_ns; /* incl. gracefulStop; 0: nothing to do */
     const struct output_threshold *thresholds;
@@ -78,6 +79,7 @@ struct output_run_info {
 struct output_result {
     enum output_end end;
     int exit_code; /* that the process will end with as far as known */
+    const char *message; /* why it ended, as the user is told; NULL: it came to its end */
     const struct output_threshold *thresholds;
     size_t thresholds_len;
     bool thresholds_failed;
