@@ -1,31 +1,8 @@
-// What the client sends to a cloud, and what it makes of its answers: against a scripted one.
+// What the client sends to a cloud of the older API, and what it makes of its answers: against a scripted one.
 import assert from 'node:assert/strict';
-import http from 'node:http';
 import test from 'node:test';
 
-import { start, SPATE, temporaryFolder, writeScript } from './cloud_lib.mjs';
-
-/** A cloud whose `answer(request)` gives {status, body}; it keeps every request. */
-async function startCloud(t, answer) {
-  const requests = [];
-  const server = http.createServer((req, res) => {
-    const chunks = [];
-    req.on('data', (chunk) => chunks.push(chunk));
-    req.on('end', () => {
-      const request = { method: req.method, path: req.url, headers: req.headers, body: Buffer.concat(chunks) };
-      requests.push(request);
-      const { status = 200, body = {} } = answer(request, requests) || {};
-      res.writeHead(status, { 'Content-Type': 'application/json' });
-      res.end(JSON.stringify(body));
-    });
-  });
-  await new Promise((up) => server.listen(0, '127.0.0.1', up));
-  t.after(() => {
-    server.closeAllConnections();
-    server.close();
-  });
-  return { url: `http://127.0.0.1:${server.address().port}`, requests };
-}
+import { start, startCloud, SPATE, temporaryFolder, writeScript } from './cloud_lib.mjs';
 
 const script = (options) => `
 import { sleep } from 'k6';
@@ -39,7 +16,7 @@ function run(t, cloud, { options = { vus: 1, iterations: 2 }, args = [], env = {
   const dir = temporaryFolder(t);
   const path = writeScript(dir, script(options), 'mine.js');
   return start(SPATE, ['cloud', 'run', '--local-execution', ...args, path], {
-    env: { ...process.env, XDG_CONFIG_HOME: dir, K6_CLOUD_HOST: cloud.url, K6_CLOUD_TOKEN: 'tok123', ...env },
+    env: { ...process.env, XDG_CONFIG_HOME: dir, K6_CLOUD_HOST: cloud.url, K6_CLOUD_TOKEN: 'tok123', K6_CLOUD_API_VERSION: '2', ...env },
   }).ended;
 }
 

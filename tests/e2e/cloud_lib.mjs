@@ -146,6 +146,28 @@ export async function startTarget(t) {
   return `http://127.0.0.1:${server.address().port}`;
 }
 
+/** A cloud whose `answer(request)` gives {status, body}; it keeps every request. */
+export async function startCloud(t, answer) {
+  const requests = [];
+  const server = http.createServer((req, res) => {
+    const chunks = [];
+    req.on('data', (chunk) => chunks.push(chunk));
+    req.on('end', () => {
+      const request = { method: req.method, path: req.url, headers: req.headers, body: Buffer.concat(chunks) };
+      requests.push(request);
+      const { status = 200, body = {} } = answer(request, requests) || {};
+      res.writeHead(status, { 'Content-Type': 'application/json' });
+      res.end(status === 204 ? undefined : JSON.stringify(body));
+    });
+  });
+  await new Promise((up) => server.listen(0, '127.0.0.1', up));
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { url: `http://127.0.0.1:${server.address().port}`, requests };
+}
+
 /** Requests in a group, a check that holds and one that doesn't always, a request that fails. */
 export const shopScript = (target, options, extra = '') => `
 import http from 'k6/http';

@@ -24,15 +24,18 @@ static void test_layers(void **state)
     CLEANUP(cloud_config_fini) struct cloud_config c;
     assert_int_equal(cloud_config_init(&c), 0);
     assert_string_equal(c.host, "http://127.0.0.1:6600");
+    assert_int_equal(cloud_config_check(&c), 0);
     assert_int_equal(c.aggregation_period_ns, 3 * NS_PER_S);
+    assert_int_equal(c.aggregation_wait_ns, 2 * NS_PER_S);
 
     assert_int_equal(
         cloud_config_apply_json(&c, STR("{\"token\":\"file\",\"host\":\"http://a/\",\"x\":1}"),
                                 "config file"),
         0);
-    assert_int_equal(cloud_config_apply_options(
-                         &c, STR("{\"cloud\":{\"name\":\"shop\",\"projectID\":12,\"host\":null}}")),
-                     0);
+    assert_int_equal(
+        cloud_config_apply_options(
+            &c, STR("{\"cloud\":{\"name\":\"shop\",\"projectID\":12,\"host\":\"http://evil\"}}")),
+        0);
     const char *env[] = {"K6_CLOUD_TOKEN",
                          "env",
                          "K6_CLOUD_METRIC_PUSH_INTERVAL",
@@ -72,6 +75,8 @@ static void expect_bad(const char *const *env, const char *message)
     assert_int_equal(cloud_config_init(&c), 0);
     int rc = cloud_config_apply_env(&c, get, (void *)(uintptr_t)env);
     if (rc == 0)
+        cloud_config_choose(&c);
+    if (rc == 0)
         rc = cloud_config_check(&c);
     assert_true(rc < 0);
     assert_string_equal(err_message(), message);
@@ -90,11 +95,53 @@ static void test_bad_values_name_their_place(void **state)
                "spate cloud login --host URL)");
     expect_bad((const char *[]){"K6_CLOUD_AGGREGATION_PERIOD", "1500ms", NULL},
                "cloud settings: aggregationPeriod must be whole seconds, 1s to 1h");
-    expect_bad((const char *[]){"K6_CLOUD_AGGREGATION_MIN_SAMPLES", "50", NULL},
-               "K6_CLOUD_AGGREGATION_MIN_SAMPLES belongs to stream version 1, which isn't there "
-               "yet: unset it to stream version 2");
-    expect_bad((const char *[]){"K6_CLOUD_API_VERSION", "1", NULL},
-               "K6_CLOUD_API_VERSION=1: only stream version 2 is there yet");
+    expect_bad((const char *[]){"K6_CLOUD_AGGREGATION_MIN_SAMPLES", "many", NULL},
+               "environment: K6_CLOUD_AGGREGATION_MIN_SAMPLES must be a whole number above 0");
+    expect_bad((const char *[]){"K6_CLOUD_AGGREGATION_OUTLIER_IQR_RADIUS", "-0.1", NULL},
+               "environment: K6_CLOUD_AGGREGATION_OUTLIER_IQR_RADIUS must be a number, 0 or more");
+    expect_bad((const char *[]){"K6_CLOUD_AGGREGATION_WAIT_PERIOD", "-1s", NULL},
+               "environment: K6_CLOUD_AGGREGATION_WAIT_PERIOD must be a duration like \"3s\"");
+    expect_bad((const char *[]){"K6_CLOUD_API_VERSION", "1", "K6_CLOUD_AGGREGATION_CALC_INTERVAL",
+                                "2h", NULL},
+               "cloud settings: aggregationCalcInterval must be 1ms to 1h");
+    expect_bad((const char *[]){"K6_CLOUD_API_VERSION", "3", NULL},
+               "cloud settings: apiVersion (K6_CLOUD_API_VERSION) must be 1 (older API, stream "
+               "version 1), 2 (older API, stream version 2) or 6 (API v6)");
+}
+
+/* Defaults of stream version 1, and what chooses it. */
+static void test_stream1(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *env[5];
+        uint32_t stream;
+    } rows[] = {
+        {{NULL}, 2},
+        {{"K6_CLOUD_API_VERSION", "1", NULL}, 1},
+        {{"K6_CLOUD_API_VERSION", "2", NULL}, 2},
+        {{"K6_CLOUD_API_VERSION", "6", NULL}, 2},
+        {{"K6_CLOUD_AGGREGATION_PERIOD", "6s", NULL}, 2},
+        {{"K6_CLOUD_AGGREGATION_MIN_SAMPLES", "50", NULL}, 1},
+        {{"K6_CLOUD_AGGREGATION_SKIP_OUTLIER_DETECTION", "true", NULL}, 1},
+        {{"K6_CLOUD_API_VERSION", "2", "K6_CLOUD_AGGREGATION_MIN_SAMPLES", "50", NULL}, 2},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        CLEANUP(cloud_config_fini) struct cloud_config c;
+        assert_int_equal(cloud_config_init(&c), 0);
+        assert_int_equal(cloud_config_apply_env(&c, get, (void *)(uintptr_t)rows[i].env), 0);
+        cloud_config_choose(&c);
+        assert_int_equal(cloud_config_check(&c), 0);
+        assert_int_equal(c.stream, rows[i].stream);
+        if (c.stream == 2 || i == 4)
+            continue;
+        assert_int_equal(c.aggregation_period_ns, 0);
+        assert_int_equal(c.aggregation_wait_ns, 5 * NS_PER_S);
+        assert_int_equal(c.calc_interval_ns, 3 * NS_PER_S);
+        assert_int_equal(c.outlier_algo_threshold, 75);
+        assert_true(c.outlier_iqr_radius == 0.25 && c.outlier_iqr_coef_lower == 1.5 &&
+                    c.outlier_iqr_coef_upper == 1.3);
+    }
 }
 
 static void test_secrets_stay_out_of_messages(void **state)
@@ -116,6 +163,7 @@ int main(void)
         cmocka_unit_test(test_layers),
         cmocka_unit_test(test_older_options),
         cmocka_unit_test(test_bad_values_name_their_place),
+        cmocka_unit_test(test_stream1),
         cmocka_unit_test(test_secrets_stay_out_of_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
