@@ -78,7 +78,7 @@ struct output_run_info {
 
 struct output_result {
     enum output_end end;
-    int exit_code; /* that the process will end with as far as known */
+    int exit_code;       /* that the process will end with as far as known */
     const char *message; /* why it ended, as the user is told; NULL: it came to its end */
     const struct output_threshold *thresholds;
     size_t thresholds_len;
