@@ -141,7 +141,8 @@
 #define STORE_PATH_MAX         1200                /* folder of at most a thousand bytes and a file in it */
 #define STORE_BUSY_TIMEOUT_MS  5000                /* another process looks into the file */
 #define STORE_VALUE_MAX        (256 * 1024 * 1024) /* one SQLite value: options, blobs */
-#define STORE_OPEN_RUNS_MAX    64                  /* run files open at once; two descriptors each */
+#define STORE_OPEN_RUNS_MAX    512                 /* run files open at once; about 0.6 MB each */
+#define STORE_RUN_DESCRIPTORS  5                   /* of an open run file: two connections, WAL */
 #define STORE_SERIES_MAX       1000000             /* series of one run */
 #define STORE_METRICS_MAX      10000               /* metrics of one run */
 #define STORE_LIST_MAX         1000                /* rows of one page of a list, as k6's API has it */
@@ -174,6 +175,7 @@
 #define SERVER_IGNORED_MAX      (64 * 1024 * 1024)  /* of a body whose answer is settled */
 #define SERVER_REQUEST_BYTES    (64 * 1024 * 1024)  /* what one request needs besides its bodies */
 #define SERVER_REPLY_BYTES      (256 * 1024 * 1024) /* an archive, a wide query */
+#define SERVER_DESCRIPTORS      8192                /* asked of the system: run files and connections */
 #define SERVER_CONNECTIONS_MAX  1000
 #define SERVER_PER_IP_MAX       500                 /* a proxy in front is one address */
 #define SERVER_CONNECTION_BYTES (64 * 1024)         /* request line and headers */

@@ -379,71 +379,103 @@ void hdr_encode_wire(const struct hdr_wire *w, struct buf *out)
     buf_claim(out, (size_t)(p - (out->data + out->len)));
 }
 
-/* Walks the encoded spans.  With `h` NULL only checks them, that they hold `count` values, and
- * finds their range. */
-static bool walk_encoded(const uint8_t *p, const uint8_t *end, struct hdr *h, uint64_t count,
-                         uint32_t *ret_low, uint32_t *ret_high)
+/* Adds the counters of one encoded span, which the window covers; what they add up to in *total. */
+static const uint8_t *add_span(const uint8_t *p, const uint8_t *end, uint32_t *to, uint64_t length,
+                               uint64_t *total, bool *saturated)
+{
+    for (uint64_t i = 0; i < length; i++) {
+        uint64_t n = 0;
+        if (p < end && *p < 0x80)
+            n = *p++;
+        else if (!varint_get(&p, end, &n) || n > UINT32_MAX)
+            return NULL;
+        *total += n;
+        *saturated |= n == UINT32_MAX;
+        bump(&to[i], (uint32_t)n);
+    }
+    return p;
+}
+
+/* Adds the encoded spans, which have to hold `count` values. */
+static int merge_spans(struct hdr *h, const uint8_t *p, const uint8_t *end, uint64_t count)
 {
     uint64_t at = 0;
     uint64_t total = 0;
     bool saturated = false;
-    for (bool first = true; p < end; first = false) {
+    while (p && p < end) {
         uint64_t offset = 0;
         uint64_t length = 0;
-        if (!varint_get(&p, end, &offset) || !varint_get(&p, end, &length))
-            return false;
-        if (offset > HDR_INDEX_MAX || length > HDR_INDEX_MAX ||
+        if (!varint_get(&p, end, &offset) || !varint_get(&p, end, &length) ||
+            offset > HDR_INDEX_MAX || length > HDR_INDEX_MAX ||
             at + offset + length > HDR_INDEX_MAX)
-            return false;
+            return E_CORRUPT;
         at += offset;
-        if (first)
-            *ret_low = (uint32_t)at;
-        for (uint64_t i = 0; i < length; i++, at++) {
-            uint64_t n = 0;
-            if (!varint_get(&p, end, &n) || n > UINT32_MAX)
-                return false;
-            total += n;
-            saturated |= n == UINT32_MAX;
-            if (h)
-                bump(&h->counters[at - h->first], (uint32_t)n);
-        }
+        if (length == 0)
+            continue;
+        int rc = cover(h, (uint32_t)at, (uint32_t)(at + length - 1));
+        if (rc < 0)
+            return rc;
+        p = add_span(p, end, h->counters + (at - h->first), length, &total, &saturated);
+        at += length;
     }
-    *ret_high = at > 0 ? (uint32_t)at - 1 : 0;
-    return total == count || (saturated && total < count);
+    return p && (total == count || (saturated && total < count)) ? 0 : E_CORRUPT;
+}
+
+struct encoded_head {
+    uint64_t count, extra_low, extra_high;
+    double sum, min, max;
+};
+
+/* Everything before the spans, behind which *p stands then. */
+static int read_head(const uint8_t **p, const uint8_t *end, struct encoded_head *ret)
+{
+    double figures[3];
+    *ret = (struct encoded_head){0};
+    if (!varint_get(p, end, &ret->count))
+        return err_set(E_CORRUPT, "stored histogram: cut short");
+    if (ret->count == 0)
+        return *p == end ? 0 : err_set(E_CORRUPT, "stored histogram: bytes after the end");
+    if (!varint_get(p, end, &ret->extra_low) || !varint_get(p, end, &ret->extra_high) ||
+        (size_t)(end - *p) < sizeof figures)
+        return err_set(E_CORRUPT, "stored histogram: cut short");
+    if (ret->extra_low > ret->count || ret->extra_high > ret->count - ret->extra_low)
+        return err_set(E_CORRUPT, "stored histogram: bad counters");
+    memcpy(figures, *p, sizeof figures);
+    *p += sizeof figures;
+    ret->sum = figures[0];
+    ret->min = figures[1];
+    ret->max = figures[2];
+    return 0;
+}
+
+static void note_head(struct hdr *h, const struct encoded_head *e)
+{
+    h->extra_low += e->extra_low;
+    h->extra_high += e->extra_high;
+    note(h, e->count, e->sum, e->min, e->max);
 }
 
 int hdr_merge_encoded(struct hdr *h, const void *data, size_t len)
 {
     const uint8_t *p = data;
     const uint8_t *end = p + len;
-    uint64_t count = 0;
-    uint64_t extra_low = 0;
-    uint64_t extra_high = 0;
-    double figures[3] = {0, 0, 0};
-    if (!varint_get(&p, end, &count))
-        return err_set(E_CORRUPT, "stored histogram: cut short");
-    if (count == 0)
-        return p == end ? 0 : err_set(E_CORRUPT, "stored histogram: bytes after the end");
-    if (!varint_get(&p, end, &extra_low) || !varint_get(&p, end, &extra_high) ||
-        (size_t)(end - p) < sizeof figures)
-        return err_set(E_CORRUPT, "stored histogram: cut short");
-    memcpy(figures, p, sizeof figures);
-    p += sizeof figures;
-
-    uint32_t low = 0;
-    uint32_t high = 0;
-    uint64_t counted = count - extra_low - extra_high;
-    if (extra_low > count || extra_high > count - extra_low ||
-        !walk_encoded(p, end, NULL, counted, &low, &high))
-        return err_set(E_CORRUPT, "stored histogram: bad counters");
-    if (p < end) {
-        int rc = cover(h, low, MAX(low, high));
-        if (rc < 0)
-            return rc;
-        (void)walk_encoded(p, end, h, counted, &low, &high);
-    }
-    h->extra_low += extra_low;
-    h->extra_high += extra_high;
-    note(h, count, figures[0], figures[1], figures[2]);
+    struct encoded_head e;
+    int rc = read_head(&p, end, &e);
+    if (rc < 0)
+        return rc;
+    rc = merge_spans(h, p, end, e.count - e.extra_low - e.extra_high);
+    if (rc < 0)
+        return rc == E_CORRUPT ? err_set(rc, "stored histogram: bad counters") : rc;
+    note_head(h, &e);
     return 0;
+}
+
+int hdr_merge_figures(struct hdr *h, const void *data, size_t len)
+{
+    const uint8_t *p = data;
+    struct encoded_head e;
+    int rc = read_head(&p, p + len, &e);
+    if (rc == 0)
+        note_head(h, &e);
+    return rc;
 }

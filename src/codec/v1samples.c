@@ -150,9 +150,20 @@ static double number_or_zero(yyjson_val *values, const char *name)
     return isfinite(n) ? n : 0;
 }
 
-static int read_points(const struct v1samples_visitor *v, struct str compound, int64_t time_ns,
-                       yyjson_val *data)
+/* setup() and teardown() are sent as iterations, too, which the client's own count leaves out. */
+static bool is_outside_iterations(const struct labels *labels)
 {
+    for (size_t i = 0; i < labels->len; i++)
+        if (str_eq(labels->list[i].name, STR("group")))
+            return str_eq(labels->list[i].value, STR("::setup")) ||
+                   str_eq(labels->list[i].value, STR("::teardown"));
+    return false;
+}
+
+static int read_points(const struct v1samples_visitor *v, struct str compound, int64_t time_ns,
+                       yyjson_val *data, const struct labels *labels)
+{
+    bool uncounted = str_eq(compound, STR("iter_li_all")) && is_outside_iterations(labels);
     enum metricset_type otherwise;
     yyjson_val *values = yyjson_obj_get(data, "values");
     size_t i, n;
@@ -173,7 +184,7 @@ static int read_points(const struct v1samples_visitor *v, struct str compound, i
         for (size_t j = 0; j < ARRAY_LEN(members) && rc == 0; j++)
             if (str_eqz(name, members[j].name))
                 type = members[j].type;
-        if (rc == 0)
+        if (rc == 0 && !(uncounted && str_eq(name, STR("iterations"))))
             rc = v->value(v->arg, name, type, value);
         if (rc < 0)
             return rc;
@@ -273,7 +284,7 @@ static int read_item(const struct v1samples_visitor *v, yyjson_val *root, struct
     if (str_eq(type, STR("Point")))
         return read_point(v, name, data);
     if (str_eq(type, STR("Points")))
-        return read_points(v, name, time_ns, data);
+        return read_points(v, name, time_ns, data, labels);
     if (str_eq(type, STR("AggregatedPoints")))
         return read_aggregate(v, name, data);
     return err_set(E_CORRUPT, "samples: unknown kind \"%.*s\"", STR_ARG(type));

@@ -91,7 +91,7 @@ static void put_logs(struct request *r, int64_t id)
     json_str(out, "tail_url",
              str_of(arena_printf(&r->arena, "ws:%.*s/api/v1/tail", STR_ARG(rest))));
     run_json_int(out, "limit", 900);
-    json_str(out, "push_period_seconds", STR("3"));
+    json_str(out, "push_period_seconds", STR("3s"));
     json_str(out, "level", STR("info"));
     run_json_int(out, "message_max_size", 10000);
     json_key(out, "allowed_labels");

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -252,10 +253,22 @@ static int start_daemon(struct server *s)
     return 0;
 }
 
+/* Connections and open run files: as many as the system lets us have. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+        return;
+    limit.rlim_cur = MIN(limit.rlim_max, (rlim_t)SERVER_DESCRIPTORS);
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        log_warning("the limit of open files can't be raised: fewer runs will be open at once");
+}
+
 static int start_all(struct server *s, const struct server_config *config)
 {
     /* First, so that a bad address leaves no data folder behind. */
     int rc = open_socket(s, config->listen);
+    raise_descriptors();
     if (rc == 0)
         rc = store_open(config->data_dir, &s->store);
     if (rc == 0)

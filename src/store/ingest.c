@@ -1,8 +1,8 @@
 /*
  * A push is decoded straight into the run's file inside one transaction: whatever is wrong with
  * it, nothing of it stays.  Series are known by the bytes of their labels as sent; only a new
- * combination is sorted, cleaned and looked up.  The merged values of the current metric are
- * gathered in memory and written once, when the next metric begins.
+ * combination is sorted, cleaned and looked up.  What comes of the current metric is gathered in
+ * memory, a chunk and a merged value a bucket, and written when the next metric begins.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,12 +11,16 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "store/chunk.h"
 #include "store/run_file.h"
 #include "store/value.h"
 
+/* A bucket of the current metric: all its series merged, and one by one. */
 struct rollup {
     int64_t t;
     struct value value;
+    struct buf chunk;
+    int64_t last; /* series of the chunk's last record */
 };
 
 struct push {
@@ -148,17 +152,29 @@ static int put_json(struct buf *out, const struct metricset_label *labels, size_
     return buf_finish(out);
 }
 
+static int select_series(struct push *p, struct str json, int64_t *ret_id)
+{
+    sqlite3_stmt *select = p->file->select_series;
+    int rc = db_bind(select, "is", p->metric->id, json);
+    if (rc == 0)
+        rc = db_step(select);
+    if (rc > 0)
+        *ret_id = sqlite3_column_int64(select, 0);
+    sqlite3_reset(select);
+    return rc < 0 ? rc : rc > 0 ? 0 : err_set(E_CORRUPT, "a series is neither there nor new");
+}
+
 static int find_series(struct push *p, struct str json, int64_t *ret_id)
 {
-    struct run_file *f = p->file;
-    int rc = db_number(f->w, ret_id, 0, "SELECT id FROM series WHERE metric_id=? AND labels=?",
-                       "is", p->metric->id, json);
-    if (rc < 0 || *ret_id != 0)
-        return rc;
-    rc = db_run(f->w, "INSERT INTO series (metric_id, labels) VALUES (?, ?)", "is", p->metric->id,
-                json);
-    *ret_id = sqlite3_last_insert_rowid(f->w);
-    return rc;
+    sqlite3_stmt *insert = p->file->insert_series;
+    int rc = db_bind(insert, "is", p->metric->id, json);
+    if (rc == 0)
+        rc = db_step(insert);
+    sqlite3_reset(insert);
+    if (rc < 0 || sqlite3_changes(p->file->w) == 0)
+        return rc < 0 ? rc : select_series(p, json, ret_id);
+    *ret_id = sqlite3_last_insert_rowid(p->file->w);
+    return 0;
 }
 
 static int on_series(void *arg, const struct metricset_label *labels, size_t labels_len)
@@ -196,17 +212,18 @@ static int on_series(void *arg, const struct metricset_label *labels, size_t lab
 
 /* ---- values ---- */
 
-static struct value *rollup_at(struct push *p, int64_t t)
+static struct rollup *rollup_at(struct push *p, int64_t t)
 {
     for (size_t i = p->rollups_len; i > 0; i--)
         if (p->rollups[i - 1].t == t)
-            return &p->rollups[i - 1].value;
+            return &p->rollups[i - 1];
     if (mem_grow(&p->rollups, &p->rollups_cap, p->rollups_len + 1, SIZE_MAX / sizeof *p->rollups,
                  sizeof *p->rollups) < 0)
         return NULL;
     struct rollup *r = &p->rollups[p->rollups_len];
     if (p->rollups_len == p->rollups_made) {
         value_init(&r->value, p->metric->type);
+        buf_init(&r->chunk, STORE_VALUE_MAX);
         p->rollups_made++;
     } else if (r->value.type != p->metric->type) {
         value_fini(&r->value);
@@ -214,9 +231,11 @@ static struct value *rollup_at(struct push *p, int64_t t)
     } else {
         value_reset(&r->value);
     }
+    buf_reset(&r->chunk);
     p->rollups_len++;
     r->t = t;
-    return &r->value;
+    r->last = 0;
+    return r;
 }
 
 static int merge_stored(sqlite3_stmt *select, int64_t a, int64_t b, int64_t t, struct value *value)
@@ -242,50 +261,36 @@ static int write_value(struct push *p, sqlite3_stmt *stmt, int64_t a, int64_t b,
     return rc;
 }
 
-/* The bucket as sent, straight into its stored form. */
-static int insert_sent(struct push *p, int64_t t, const struct metricset_value *sent)
+/* The bucket as sent, which the rollup has taken, in its stored form. */
+static int put_sent(struct push *p, struct rollup *r, const struct metricset_value *sent)
 {
-    struct run_file *f = p->file;
+    buf_reset(&p->blob);
     if (sent->type == METRICSET_TREND) {
-        buf_reset(&p->blob);
         hdr_encode_wire(&sent->trend, &p->blob);
-        int rc = buf_finish(&p->blob);
-        if (rc == 0)
-            rc = db_bind(f->insert_sample, "iib", t, p->series_id, buf_view(&p->blob));
-        if (rc == 0)
-            rc = db_step(f->insert_sample);
-        sqlite3_reset(f->insert_sample);
-        return rc;
+    } else {
+        value_reset(&p->value);
+        int rc = value_merge_wire(&p->value, sent);
+        if (rc < 0)
+            return rc;
+        value_encode(&p->value, &p->blob);
     }
-    value_reset(&p->value);
-    int rc = value_merge_wire(&p->value, sent);
-    return rc < 0 ? rc : write_value(p, f->insert_sample, t, p->series_id, &p->value);
-}
-
-/* Late data for a bucket that is there. */
-static int add_to_stored(struct push *p, int64_t t, const struct metricset_value *sent)
-{
-    struct run_file *f = p->file;
-    value_reset(&p->value);
-    int rc = merge_stored(f->select_sample, t, p->series_id, t, &p->value);
-    if (rc >= 0)
-        rc = value_merge_wire(&p->value, sent);
-    return rc < 0 ? rc : write_value(p, f->update_sample, t, p->series_id, &p->value);
+    int rc = buf_finish(&p->blob);
+    if (rc < 0)
+        return rc;
+    chunk_put(&r->chunk, &r->last, p->series_id, buf_view(&p->blob));
+    return buf_finish(&r->chunk);
 }
 
 static int on_value(void *arg, const struct metricset_value *sent)
 {
     struct push *p = arg;
     int64_t t = sent->time_ns / NS_PER_S;
-    struct value *rollup = rollup_at(p, t);
-    int rc = rollup ? value_merge_wire(rollup, sent) : -ENOMEM;
+    struct rollup *rollup = rollup_at(p, t);
+    int rc = rollup ? value_merge_wire(&rollup->value, sent) : -ENOMEM;
+    if (rc == 0)
+        rc = put_sent(p, rollup, sent);
     if (rc < 0)
         return err_wrap(rc, "metric %.*s", STR_ARG(p->metric_name));
-    rc = insert_sent(p, t, sent);
-    if (rc == 0 && sqlite3_changes(p->file->w) == 0)
-        rc = add_to_stored(p, t, sent);
-    if (rc < 0)
-        return rc;
     if (p->result.values++ == 0)
         p->result.oldest_s = t;
     p->result.oldest_s = MIN(p->result.oldest_s, t);
@@ -346,13 +351,25 @@ static int on_request(void *arg, const struct metricset_request *r)
     return rc;
 }
 
+static int write_chunk(struct push *p, const struct rollup *r)
+{
+    sqlite3_stmt *insert = p->file->insert_chunk;
+    int rc = db_bind(insert, "iib", p->metric->id, r->t, buf_view(&r->chunk));
+    if (rc == 0)
+        rc = db_step(insert);
+    sqlite3_reset(insert);
+    return rc;
+}
+
 static int flush_rollups(struct push *p)
 {
     struct run_file *f = p->file;
     int rc = 0;
     for (size_t i = 0; i < p->rollups_len && rc >= 0; i++) {
         struct rollup *r = &p->rollups[i];
-        rc = merge_stored(f->select_rollup, p->metric->id, r->t, r->t, &r->value);
+        rc = write_chunk(p, r);
+        if (rc >= 0)
+            rc = merge_stored(f->select_rollup, p->metric->id, r->t, r->t, &r->value);
         if (rc >= 0)
             rc = write_value(p, f->put_rollup, p->metric->id, r->t, &r->value);
     }
@@ -364,8 +381,10 @@ static int flush_rollups(struct push *p)
 
 static void push_fini(struct push *p)
 {
-    for (size_t i = 0; i < p->rollups_made; i++)
+    for (size_t i = 0; i < p->rollups_made; i++) {
         value_fini(&p->rollups[i].value);
+        buf_fini(&p->rollups[i].chunk);
+    }
     mem_free(p->rollups);
     db_done(p->put_request);
     db_done(p->drop_request);

@@ -1,7 +1,7 @@
 /*
- * Rows come by time, so a step at a time is merged: one value per group of series, written out and
- * emptied when the first row of a later step comes.  Memory is that of the groups, whatever the
- * length of the run.
+ * Values come by time, so a step at a time is merged: one value per group of series, written out
+ * and emptied when the first value of a later step comes.  Memory is that of the groups, whatever
+ * the length of the run.
  */
 #include "store/query.h"
 
@@ -13,6 +13,7 @@
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "store/chunk.h"
 #include "store/query_parse.h"
 #include "store/reading.h"
 #include "store/run_file.h"
@@ -347,15 +348,52 @@ static void slide_window(struct eval *e, struct group *g, int64_t t, double amou
     g->window_max = fmax(g->window_max, g->window_sum);
 }
 
-static int add_row(struct eval *e, struct group *g, int64_t t, sqlite3_stmt *row, int column)
+/* Makes the step of `t` the one at hand. */
+static int step_to(struct eval *e, int64_t t)
 {
     int64_t step = t < e->start_s ? -1 : (t - e->start_s) / e->step_s;
-    int rc = !e->stepping || step > e->step ? advance(e, step) : 0;
+    return !e->stepping || step > e->step ? advance(e, step) : 0;
+}
+
+static int add_rollup(struct eval *e, struct group *g, sqlite3_stmt *row)
+{
+    int64_t t = sqlite3_column_int64(row, 0);
+    int rc = step_to(e, t);
     if (rc == 0)
-        rc = value_merge_column(&g->now, row, column, t);
+        rc = value_merge_column(&g->now, row, 1, t);
     if (rc == 0 && g->window)
-        slide_window(e, g, t, sqlite3_column_double(row, column));
+        slide_window(e, g, t, sqlite3_column_double(row, 1));
     g->touched = true;
+    return rc;
+}
+
+/* Methods that look at a trend's counters. */
+static bool needs_counters(enum query_method m)
+{
+    return m == TREND_QUANTILE || m == TREND_STDDEV;
+}
+
+static int add_chunk(struct eval *e, int64_t t, struct str bytes)
+{
+    struct chunk_reader r;
+    bool counters = needs_counters(e->method);
+    int rc = step_to(e, t);
+    chunk_reader_init(&r, bytes);
+    while (rc == 0 && (rc = chunk_next(&r)) > 0) {
+        int32_t group = r.series > 0 && r.series <= e->series_max ? e->of_series[r.series] : -1;
+        rc = 0;
+        if (group < 0)
+            continue;
+        struct group *g = e->groups[group];
+        rc = counters ? value_merge_stored(&g->now, r.value, t)
+                      : value_merge_figures(&g->now, r.value, t);
+        if (rc == 0 && g->window) {
+            double amount;
+            memcpy(&amount, r.value.ptr, sizeof amount); /* a counter, as has been checked */
+            slide_window(e, g, t, amount);
+        }
+        g->touched = true;
+    }
     return rc;
 }
 
@@ -482,7 +520,7 @@ static int place_all(struct eval *e)
     return rc;
 }
 
-/* ---- the three ways to read ---- */
+/* ---- the two ways to read ---- */
 
 static int64_t first_row_s(const struct eval *e)
 {
@@ -499,56 +537,27 @@ static int read_rollups(struct eval *e)
                       "SELECT t, v FROM rollups WHERE metric_id=? AND t>=? AND t<? ORDER BY t",
                       "iii", e->metric.id, first_row_s(e), e->end_s);
     while (rc == 0 && (rc = db_step(q)) > 0)
-        rc = add_row(e, g, sqlite3_column_int64(q, 0), q, 1);
+        rc = add_rollup(e, g, q);
     return rc;
 }
 
-static int scan_samples(struct eval *e)
+static int read_chunks(struct eval *e)
 {
     CLEANUP(db_donep) sqlite3_stmt *q = NULL;
-    int rc = db_query(e->reading.file->r, &q,
-                      "SELECT t, series, v FROM samples WHERE t>=? AND t<? ORDER BY t, series",
-                      "ii", first_row_s(e), e->end_s);
-    while (rc == 0 && (rc = db_step(q)) > 0) {
-        int64_t series = sqlite3_column_int64(q, 1);
-        int32_t group = series > 0 && series <= e->series_max ? e->of_series[series] : -1;
-        rc = group < 0 ? 0 : add_row(e, e->groups[group], sqlite3_column_int64(q, 0), q, 2);
-    }
-    return rc;
-}
-
-static int seek_samples(struct eval *e)
-{
-    CLEANUP(db_donep) sqlite3_stmt *times = NULL;
-    CLEANUP(db_donep) sqlite3_stmt *one = NULL;
-    int rc = db_query(e->reading.file->r, &times,
-                      "SELECT t FROM rollups WHERE metric_id=? AND t>=? AND t<? ORDER BY t", "iii",
-                      e->metric.id, first_row_s(e), e->end_s);
-    if (rc == 0)
-        rc = db_prepare(e->reading.file->r, &one, "SELECT v FROM samples WHERE t=? AND series=?");
-    while (rc == 0 && (rc = db_step(times)) > 0) {
-        int64_t t = sqlite3_column_int64(times, 0);
-        rc = 0;
-        for (int64_t id = 1; id <= e->series_max && rc == 0; id++) {
-            if (e->of_series[id] < 0)
-                continue;
-            rc = db_bind(one, "ii", t, id);
-            if (rc == 0 && (rc = db_step(one)) > 0)
-                rc = add_row(e, e->groups[e->of_series[id]], t, one, 0);
-        }
-    }
+    int rc = place_all(e);
+    if (rc < 0 || e->series_used == 0)
+        return rc;
+    rc = db_query(e->reading.file->r, &q,
+                  "SELECT t, v FROM chunks WHERE metric_id=? AND t>=? AND t<? ORDER BY t, id",
+                  "iii", e->metric.id, first_row_s(e), e->end_s);
+    while (rc == 0 && (rc = db_step(q)) > 0)
+        rc = add_chunk(e, sqlite3_column_int64(q, 0), db_blob(q, 1));
     return rc;
 }
 
 static int read_rows(struct eval *e)
 {
-    if (e->tree.by.len == 0 && e->selector.len == 0)
-        return read_rollups(e);
-    int rc = place_all(e);
-    if (rc < 0)
-        return rc;
-    /* A seek costs about as much as eight rows of a scan. */
-    return e->series_used * 8 < e->series_max ? seek_samples(e) : scan_samples(e);
+    return e->tree.by.len == 0 && e->selector.len == 0 ? read_rollups(e) : read_chunks(e);
 }
 
 /* ---- the outer aggregators ---- */
@@ -680,15 +689,19 @@ static int64_t floor_to(int64_t v, int64_t unit)
     return v / unit * unit;
 }
 
+/* The first or the last bucket of a metric: one seek each. */
+#define EDGE "SELECT t FROM rollups WHERE metric_id=metrics.id ORDER BY t "
+
 static int set_range(struct eval *e, const struct query *q)
 {
     sqlite3 *db = e->reading.file->r;
     int64_t last = 0;
     int rc = db_number(db, &e->period_s, 0, "SELECT value FROM info WHERE name='period_s'", "");
     if (rc == 0)
-        rc = db_number(db, &e->data_start_s, 0, "SELECT min(t) FROM samples", "");
+        rc = db_number(db, &e->data_start_s, 0, "SELECT min((" EDGE "ASC LIMIT 1)) FROM metrics",
+                       "");
     if (rc == 0)
-        rc = db_number(db, &last, 0, "SELECT max(t) FROM samples", "");
+        rc = db_number(db, &last, 0, "SELECT max((" EDGE "DESC LIMIT 1)) FROM metrics", "");
     if (rc < 0)
         return rc;
     e->period_s = MAX(e->period_s, (int64_t)1);

@@ -15,14 +15,16 @@ int reading_open(struct store *s, int64_t run_id, struct reading *ret)
         return rc == E_NOT_FOUND ? 0 : rc;
     pthread_mutex_lock(&f->read_lock);
     ret->file = f;
-    return db_exec(f->r, "BEGIN");
+    rc = run_file_open_reader(s, f);
+    return rc < 0 ? rc : db_exec(f->r, "BEGIN");
 }
 
 void reading_close(struct reading *r)
 {
     if (!r->file)
         return;
-    (void)sqlite3_exec(r->file->r, "ROLLBACK", NULL, NULL, NULL);
+    if (r->file->r)
+        (void)sqlite3_exec(r->file->r, "ROLLBACK", NULL, NULL, NULL);
     pthread_mutex_unlock(&r->file->read_lock);
     run_file_give(r->store, r->file);
     r->file = NULL;

@@ -2,43 +2,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
-
-enum { RUN_SCHEMA_VERSION = 2 };
-
-static const char schema[] =
-    "BEGIN IMMEDIATE;"
-    "CREATE TABLE info (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE metrics (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
-    "  type INTEGER NOT NULL) STRICT;"
-    "CREATE TABLE series (id INTEGER PRIMARY KEY, metric_id INTEGER NOT NULL, labels TEXT NOT NULL,"
-    "  UNIQUE (metric_id, labels)) STRICT;"
-    "CREATE TABLE samples (t INTEGER NOT NULL, series INTEGER NOT NULL, v ANY NOT NULL,"
-    "  PRIMARY KEY (t, series)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE rollups (metric_id INTEGER NOT NULL, t INTEGER NOT NULL, v ANY NOT NULL,"
-    "  PRIMARY KEY (metric_id, t)) STRICT, WITHOUT ROWID;"
-    "CREATE TABLE pushes (key TEXT PRIMARY KEY, at_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
-    "PRAGMA user_version=1;"
-    "COMMIT;";
-
-/* What version 2 has besides. */
-static const char schema2[] =
-    "BEGIN IMMEDIATE;"
-    "CREATE TABLE estimated (series INTEGER PRIMARY KEY) STRICT;"
-    "CREATE TABLE requests (id INTEGER PRIMARY KEY, t_ns INTEGER NOT NULL, series INTEGER NOT NULL,"
-    "  duration REAL NOT NULL, blocked REAL NOT NULL, connecting REAL NOT NULL,"
-    "  tls_handshaking REAL NOT NULL, sending REAL NOT NULL, waiting REAL NOT NULL,"
-    "  receiving REAL NOT NULL, failed INTEGER NOT NULL) STRICT;"
-    "CREATE INDEX requests_by_duration ON requests (duration);"
-    "CREATE TABLE logs (id INTEGER PRIMARY KEY, t_ns INTEGER NOT NULL, level TEXT NOT NULL,"
-    "  line TEXT NOT NULL, labels TEXT NOT NULL) STRICT;"
-    "CREATE INDEX logs_by_time ON logs (t_ns, id);"
-    "PRAGMA user_version=2;"
-    "COMMIT;";
+#include "store/run_schema.h"
 
 static int load_metrics(struct run_file *f)
 {
@@ -63,9 +33,10 @@ static int prepare_all(struct run_file *f)
         sqlite3_stmt **stmt;
         const char *sql;
     } list[] = {
-        {&f->insert_sample, "INSERT INTO samples VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"},
-        {&f->select_sample, "SELECT v FROM samples WHERE t=?1 AND series=?2"},
-        {&f->update_sample, "UPDATE samples SET v=?3 WHERE t=?1 AND series=?2"},
+        {&f->insert_series,
+         "INSERT INTO series (metric_id, labels) VALUES (?1, ?2) ON CONFLICT DO NOTHING"},
+        {&f->select_series, "SELECT id FROM series WHERE metric_id=?1 AND labels=?2"},
+        {&f->insert_chunk, "INSERT INTO chunks (metric_id, t, v) VALUES (?1, ?2, ?3)"},
         {&f->select_rollup, "SELECT v FROM rollups WHERE metric_id=?1 AND t=?2"},
         {&f->put_rollup, "INSERT OR REPLACE INTO rollups VALUES (?1, ?2, ?3)"},
     };
@@ -75,28 +46,33 @@ static int prepare_all(struct run_file *f)
     return rc;
 }
 
+static int path_of(const struct store *s, int64_t run_id, char path[static STORE_PATH_MAX])
+{
+    int n = snprintf(path, STORE_PATH_MAX, "%s/runs/%lld.db", s->dir, (long long)run_id);
+    return n < 0 || n >= STORE_PATH_MAX ? -ENAMETOOLONG : 0;
+}
+
 static int open_file(struct run_file *f, const char *path)
 {
     int rc = db_open(path, &f->w);
-    if (rc < 0)
-        return rc;
-    int64_t version = 0;
-    rc = db_number(f->w, &version, 0, "PRAGMA user_version", "");
-    if (rc == 0 && version > RUN_SCHEMA_VERSION)
-        rc = err_set(E_CONFIG, "%s was written by a newer version of Spate", path);
-    if (rc == 0 && version == 0)
-        rc = db_exec(f->w, schema);
-    if (rc == 0 && version < 2)
-        rc = db_exec(f->w, schema2);
+    if (rc == 0)
+        rc = run_schema_upgrade(f->w, path);
     if (rc == 0)
         rc = prepare_all(f);
     if (rc == 0)
         rc = load_metrics(f);
     if (rc == 0)
         rc = db_number(f->w, &f->period_s, 0, "SELECT value FROM info WHERE name='period_s'", "");
-    if (rc == 0)
-        rc = db_open_reader(path, &f->r);
     return rc;
+}
+
+int run_file_open_reader(const struct store *s, struct run_file *f)
+{
+    char path[STORE_PATH_MAX];
+    if (f->r)
+        return 0;
+    int rc = path_of(s, f->run_id, path);
+    return rc < 0 ? rc : db_open_reader(path, &f->r);
 }
 
 void run_file_forget(struct run_file *f)
@@ -116,9 +92,9 @@ void run_file_forget(struct run_file *f)
 
 static void close_file(struct run_file *f)
 {
-    db_done(f->insert_sample);
-    db_done(f->select_sample);
-    db_done(f->update_sample);
+    db_done(f->insert_series);
+    db_done(f->select_series);
+    db_done(f->insert_chunk);
     db_done(f->select_rollup);
     db_done(f->put_rollup);
     db_close(f->r);
@@ -132,29 +108,20 @@ static void close_file(struct run_file *f)
     mem_free(f);
 }
 
-static int new_file(struct store *s, int64_t run_id, bool create, struct run_file **ret)
+/* An entry of the list that is being opened. */
+static struct run_file *new_file(int64_t run_id)
 {
-    char path[STORE_PATH_MAX];
-    int n = snprintf(path, sizeof path, "%s/runs/%lld.db", s->dir, (long long)run_id);
-    if (n < 0 || (size_t)n >= sizeof path)
-        return -ENAMETOOLONG;
-    if (!create && access(path, F_OK) < 0)
-        return err_set(E_NOT_FOUND, "test run %lld has no measurements", (long long)run_id);
     struct run_file *f = mem_calloc(1, sizeof *f);
     if (!f)
-        return -ENOMEM;
+        return NULL;
     f->run_id = run_id;
+    f->opening = true;
+    f->users = 1;
     pthread_mutex_init(&f->write_lock, NULL);
     pthread_mutex_init(&f->read_lock, NULL);
     map_init(&f->metrics, STORE_METRICS_MAX);
     map_init(&f->series, STORE_SERIES_MAX);
-    int rc = open_file(f, path);
-    if (rc < 0) {
-        close_file(f);
-        return rc;
-    }
-    *ret = f;
-    return 0;
+    return f;
 }
 
 /* Unlinks and returns the one that nobody has used for longest; NULL when all are in use. */
@@ -186,29 +153,74 @@ static struct run_file *find(struct store *s, int64_t run_id)
     return NULL;
 }
 
+static void unlink_file(struct store *s, const struct run_file *f)
+{
+    struct run_file **at = &s->files;
+    while (*at != f)
+        at = &(*at)->next;
+    *at = f->next;
+    s->files_len--;
+}
+
+/* Holds files_lock, except while a file is opened or closed, which may wait for the disk. */
+static int open_new(struct store *s, int64_t run_id, bool create, struct run_file **ret)
+{
+    char path[STORE_PATH_MAX];
+    struct run_file *f = new_file(run_id);
+    if (!f)
+        return -ENOMEM;
+    f->next = s->files;
+    s->files = f;
+    s->files_len++;
+    pthread_mutex_unlock(&s->files_lock);
+    int rc = path_of(s, run_id, path);
+    if (rc == 0 && !create && access(path, F_OK) < 0)
+        rc = err_set(E_NOT_FOUND, "test run %lld has no measurements", (long long)run_id);
+    if (rc == 0)
+        rc = open_file(f, path);
+    pthread_mutex_lock(&s->files_lock);
+    f->opening = false;
+    if (rc < 0)
+        unlink_file(s, f);
+    pthread_cond_broadcast(&s->files_given);
+    if (rc < 0)
+        close_file(f);
+    else
+        *ret = f;
+    return rc;
+}
+
+/* Makes room for one more; holds files_lock, but not all the time: look again afterwards. */
+static void close_oldest(struct store *s)
+{
+    struct run_file *old = evict(s);
+    if (!old) {
+        pthread_cond_wait(&s->files_given, &s->files_lock);
+        return;
+    }
+    pthread_mutex_unlock(&s->files_lock);
+    close_file(old);
+    pthread_mutex_lock(&s->files_lock);
+}
+
 int run_file_take(struct store *s, int64_t run_id, bool create, struct run_file **ret)
 {
     int rc = 0;
-    struct run_file *f;
     pthread_mutex_lock(&s->files_lock);
-    while (!(f = find(s, run_id)) && s->files_len >= STORE_OPEN_RUNS_MAX) {
-        struct run_file *old = evict(s);
-        if (old)
-            close_file(old);
-        else
+    for (;;) {
+        struct run_file *f = find(s, run_id);
+        if (f && f->opening) {
             pthread_cond_wait(&s->files_given, &s->files_lock);
-    }
-    if (!f) {
-        rc = new_file(s, run_id, create, &f);
-        if (rc == 0) {
-            f->next = s->files;
-            s->files = f;
-            s->files_len++;
+        } else if (f) {
+            f->users++;
+            *ret = f;
+            break;
+        } else if (s->files_len >= s->files_max) {
+            close_oldest(s);
+        } else {
+            rc = open_new(s, run_id, create, ret);
+            break;
         }
-    }
-    if (rc == 0) {
-        f->users++;
-        *ret = f;
     }
     pthread_mutex_unlock(&s->files_lock);
     return rc;
@@ -218,7 +230,7 @@ void run_file_give(struct store *s, struct run_file *f)
 {
     pthread_mutex_lock(&s->files_lock);
     f->users--;
-    pthread_cond_signal(&s->files_given);
+    pthread_cond_broadcast(&s->files_given);
     pthread_mutex_unlock(&s->files_lock);
 }
 
@@ -229,6 +241,8 @@ void run_file_settle(struct store *s, int64_t run_id)
         return;
     pthread_mutex_lock(&f->write_lock);
     (void)sqlite3_wal_checkpoint_v2(f->w, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    run_file_forget(f);
+    (void)sqlite3_db_release_memory(f->w);
     pthread_mutex_unlock(&f->write_lock);
     run_file_give(s, f);
 }
@@ -242,4 +256,14 @@ void run_files_close(struct store *s)
         close_file(f);
     }
     s->files_len = 0;
+}
+
+int run_files_max(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+        return STORE_OPEN_RUNS_MAX;
+    /* Half of them are for connections. */
+    rlim_t n = limit.rlim_cur / 2 / STORE_RUN_DESCRIPTORS;
+    return n < 8 ? 8 : n < STORE_OPEN_RUNS_MAX ? (int)n : STORE_OPEN_RUNS_MAX;
 }

@@ -2,9 +2,9 @@
  * run_file - the file of one run's measurements, open for writing and for reading beside it.
  * Private to store/.
  *
- * metrics and series are dictionaries; samples holds a row for a bucket of a series, rollups a row
- * for a bucket of a metric with all its series merged.  A value is a REAL for counters, else a blob
- * (value.h).  pushes holds the idempotency keys that have been applied, in the transaction of
+ * metrics and series are dictionaries; chunks holds a row for what a push has brought of a bucket of
+ * a metric, series by series (chunk.h), rollups a row for a bucket of a metric with all its series
+ * merged: a REAL for counters, else a blob (value.h).  pushes holds the idempotency keys that have been applied, in the transaction of
  * their data.  estimated names the series whose percentiles are, requests are single HTTP requests
  * of series of http_req_duration, logs the lines of the script.  Times are Unix seconds, the start
  * of the bucket, or nanoseconds (t_ns).
@@ -32,13 +32,14 @@ struct run_series {
 struct run_file {
     int64_t run_id;
     int users;             /* taken and not yet given back; of files_lock */
+    bool opening;          /* somebody is at it: wait; of files_lock */
     struct run_file *next; /* of files_lock */
 
-    pthread_mutex_t write_lock; /* of everything down to `dictionary` */
+    pthread_mutex_t write_lock; /* of everything down to `series` */
     sqlite3 *w;
-    sqlite3_stmt *insert_sample;
-    sqlite3_stmt *select_sample;
-    sqlite3_stmt *update_sample;
+    sqlite3_stmt *insert_series;
+    sqlite3_stmt *select_series;
+    sqlite3_stmt *insert_chunk;
     sqlite3_stmt *select_rollup;
     sqlite3_stmt *put_rollup;
     int64_t period_s;   /* length of a bucket; 0 before the first push */
@@ -46,7 +47,7 @@ struct run_file {
     struct map series;  /* labels as sent -> struct run_series; emptied when a push fails */
 
     pthread_mutex_t read_lock; /* of r */
-    sqlite3 *r;
+    sqlite3 *r;                /* NULL: nobody has asked yet */
 };
 
 /* Opens it, or makes it when `create`; E_NOT_FOUND when it isn't there and shall not be made. */
@@ -54,8 +55,14 @@ NODISCARD int run_file_take(struct store *s, int64_t run_id, bool create, struct
 void run_file_give(struct store *s, struct run_file *f);
 void run_files_close(struct store *s);
 
-/* Moves what the write-ahead log holds into the file itself, so that a copy of the file is whole; a
- * reader in the way makes it a matter of the next time. */
+/* Opens `r` when it isn't.  Holds read_lock. */
+NODISCARD int run_file_open_reader(const struct store *s, struct run_file *f);
+
+/* How many may be open at once, by the limit of descriptors. */
+int run_files_max(void);
+
+/* Moves what the write-ahead log holds into the file itself, so that a copy of the file is whole (a
+ * reader in the way makes it a matter of the next time), and forgets what only pushes need. */
 void run_file_settle(struct store *s, int64_t run_id);
 
 /* Forgets what a rolled back transaction has put into the dictionaries.  Holds write_lock. */

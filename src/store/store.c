@@ -90,6 +90,7 @@ int store_open(const char *dir, struct store **ret)
     if (!s)
         return -ENOMEM;
     s->lock_fd = -1;
+    s->files_max = run_files_max();
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->files_lock, NULL);
     pthread_cond_init(&s->files_given, NULL);

@@ -19,9 +19,10 @@ struct store {
     sqlite3 *db;          /* spate.db */
     int64_t default_project;
     pthread_mutex_t files_lock; /* of files */
-    pthread_cond_t files_given; /* somebody gave one back */
+    pthread_cond_t files_given; /* somebody gave one back, or has opened one */
     struct run_file *files;     /* open run files, most recently used first */
     int files_len;
+    int files_max;
 };
 
 static inline void store_lock(struct store *s)

@@ -94,29 +94,22 @@ int value_merge_wire(struct value *v, const struct metricset_value *from)
     return 0;
 }
 
-int value_merge_column(struct value *v, sqlite3_stmt *stmt, int column, int64_t t)
+static int merge_stored_rate(struct value *v, const uint8_t *p, const uint8_t *end)
 {
-    if (v->type == METRICSET_COUNTER) {
-        v->counter += sqlite3_column_double(stmt, column);
-        return 0;
-    }
-    struct str blob = db_blob(stmt, column);
-    const uint8_t *p = (const uint8_t *)blob.ptr;
-    const uint8_t *end = p + blob.len;
-    if (v->type == METRICSET_TREND)
-        return hdr_merge_encoded(&v->trend, p, blob.len);
-    if (v->type == METRICSET_RATE) {
-        uint64_t nonzero = 0;
-        uint64_t total = 0;
-        if (!varint_get(&p, end, &nonzero) || !varint_get(&p, end, &total))
-            return err_set(E_CORRUPT, "stored rate: cut short");
-        v->rate.nonzero += nonzero;
-        v->rate.total += total;
-        return 0;
-    }
+    uint64_t nonzero = 0;
+    uint64_t total = 0;
+    if (!varint_get(&p, end, &nonzero) || !varint_get(&p, end, &total))
+        return err_set(E_CORRUPT, "stored rate: cut short");
+    v->rate.nonzero += nonzero;
+    v->rate.total += total;
+    return 0;
+}
+
+static int merge_stored_gauge(struct value *v, const uint8_t *p, const uint8_t *end, int64_t t)
+{
     double figures[4];
     uint64_t count = 0;
-    if (blob.len < sizeof figures)
+    if ((size_t)(end - p) < sizeof figures)
         return err_set(E_CORRUPT, "stored gauge: cut short");
     memcpy(figures, p, sizeof figures);
     p += sizeof figures;
@@ -126,27 +119,73 @@ int value_merge_column(struct value *v, sqlite3_stmt *stmt, int column, int64_t 
     return 0;
 }
 
-int value_bind(const struct value *v, sqlite3_stmt *stmt, int index, struct buf *scratch)
+int value_merge_stored(struct value *v, struct str stored, int64_t t)
 {
-    buf_reset(scratch);
+    const uint8_t *p = (const uint8_t *)stored.ptr;
+    const uint8_t *end = p + stored.len;
+    double counter = 0;
     switch (v->type) {
     case METRICSET_COUNTER:
-        return sqlite3_bind_double(stmt, index, v->counter) == SQLITE_OK ? 0 : -ENOMEM;
+        if (stored.len != sizeof counter)
+            return err_set(E_CORRUPT, "stored counter: cut short");
+        memcpy(&counter, p, sizeof counter);
+        v->counter += counter;
+        return 0;
+    case METRICSET_GAUGE:
+        return merge_stored_gauge(v, p, end, t);
+    case METRICSET_RATE:
+        return merge_stored_rate(v, p, end);
+    case METRICSET_TREND:
+        return hdr_merge_encoded(&v->trend, p, stored.len);
+    }
+    return 0;
+}
+
+int value_merge_figures(struct value *v, struct str stored, int64_t t)
+{
+    if (v->type == METRICSET_TREND)
+        return hdr_merge_figures(&v->trend, stored.ptr, stored.len);
+    return value_merge_stored(v, stored, t);
+}
+
+int value_merge_column(struct value *v, sqlite3_stmt *stmt, int column, int64_t t)
+{
+    if (v->type == METRICSET_COUNTER) {
+        v->counter += sqlite3_column_double(stmt, column);
+        return 0;
+    }
+    return value_merge_stored(v, db_blob(stmt, column), t);
+}
+
+void value_encode(const struct value *v, struct buf *out)
+{
+    switch (v->type) {
+    case METRICSET_COUNTER:
+        buf_append(out, &v->counter, sizeof v->counter);
+        break;
     case METRICSET_GAUGE: {
         double avg = v->gauge.count > 0 ? v->gauge.sum / (double)v->gauge.count : 0;
         double figures[4] = {v->gauge.last, v->gauge.min, v->gauge.max, avg};
-        buf_append(scratch, figures, sizeof figures);
-        varint_put(scratch, v->gauge.count);
+        buf_append(out, figures, sizeof figures);
+        varint_put(out, v->gauge.count);
         break;
     }
     case METRICSET_RATE:
-        varint_put(scratch, v->rate.nonzero);
-        varint_put(scratch, v->rate.total);
+        varint_put(out, v->rate.nonzero);
+        varint_put(out, v->rate.total);
         break;
     case METRICSET_TREND:
-        hdr_encode(&v->trend, scratch);
+        hdr_encode(&v->trend, out);
         break;
     }
+}
+
+int value_bind(const struct value *v, sqlite3_stmt *stmt, int index, struct buf *scratch)
+{
+    if (v->type == METRICSET_COUNTER)
+        return sqlite3_bind_double(stmt, index, v->counter) == SQLITE_OK ? 0 : -ENOMEM;
+    buf_reset(scratch);
+    value_encode(v, scratch);
     int rc = buf_finish(scratch);
     if (rc < 0)
         return rc;

@@ -1,8 +1,8 @@
 /*
  * value - a bucket of a series, or of many merged.  Private to store/.
  *
- * Stored as: counter a REAL; gauge last, min, max, avg as doubles and a varint count; rate varints
- * nonzero and total; trend a histogram (hdr_encode).  Little-endian.
+ * Stored as: counter a double (in a row of its own a REAL); gauge last, min, max, avg as doubles and
+ * a varint count; rate varints nonzero and total; trend a histogram (hdr_encode).  Little-endian.
  */
 #ifndef STORE_VALUE_H
 #define STORE_VALUE_H
@@ -35,9 +35,15 @@ void value_reset(struct value *v); /* empty, of the same type */
 /* 0, -ENOMEM or E_CORRUPT.  Of gauges the later bucket gives `last`, of equal ones the second. */
 NODISCARD int value_merge(struct value *v, const struct value *from);
 NODISCARD int value_merge_wire(struct value *v, const struct metricset_value *from);
-/* The stored form, from a column of a row; `t` is its bucket. */
+/* The stored form; `t` is its bucket.  After E_CORRUPT `v` may hold a part of it. */
+NODISCARD int value_merge_stored(struct value *v, struct str stored, int64_t t);
+/* The same, of a trend without its counters: count, sum, min and max only. */
+NODISCARD int value_merge_figures(struct value *v, struct str stored, int64_t t);
+/* The stored form, from a column of a row of `rollups`. */
 NODISCARD int value_merge_column(struct value *v, sqlite3_stmt *stmt, int column, int64_t t);
 
+/* Appends the stored form; failures are in buf_finish(out). */
+void value_encode(const struct value *v, struct buf *out);
 /* Binds the stored form; `scratch` holds it until the statement has run. */
 NODISCARD int value_bind(const struct value *v, sqlite3_stmt *stmt, int index, struct buf *scratch);
 

@@ -159,6 +159,19 @@ static void test_compounds(void **state)
 #define DURATION(min, max, avg)                                                                    \
     "\"http_req_duration\":{\"min\":" min ",\"max\":" max ",\"avg\":" avg "}"
 
+/* k6's own count of iterations leaves out setup() and teardown(), which it sends like others. */
+static void test_iterations(void **state)
+{
+    (void)state;
+#define ITERATION(group)                                                                           \
+    "{\"type\":\"Points\",\"metric\":\"iter_li_all\",\"data\":{\"type\":\"counter\","              \
+    "\"time\":\"0\",\"tags\":{\"group\":\"" group                                                  \
+    "\"},\"values\":{\"data_sent\":7,\"iterations\":1}}}"
+    assert_merged("[" ITERATION("::setup") "," ITERATION("::teardown") "," ITERATION("::a") "]",
+                  "\ndata_sent group=::setup @0 7\ndata_sent group=::teardown @0 7"
+                  "\ndata_sent group=::a @0 7\niterations group=::a @0 1");
+}
+
 static void test_aggregates(void **state)
 {
     (void)state;
@@ -263,9 +276,13 @@ static void test_every_allocation_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_points),     cmocka_unit_test(test_compounds),
-        cmocka_unit_test(test_aggregates), cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_refused),    cmocka_unit_test(test_every_allocation_fails),
+        cmocka_unit_test(test_points),
+        cmocka_unit_test(test_compounds),
+        cmocka_unit_test(test_iterations),
+        cmocka_unit_test(test_aggregates),
+        cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_every_allocation_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "store/credential.h"
 #include "store/project.h"
+#include "store/query.h"
 #include "store/run_mark.h"
 #include "store/schedule.h"
 
@@ -111,10 +112,87 @@ static void test_upgrade(void **state)
     remove_folder(dir);
 }
 
+/* ---- a run's file ---- */
+
+/* As the second format of a run's file had it: a row a bucket and series.  A rate is two varints.
+ */
+static const char old_run[] =
+    "CREATE TABLE info (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE metrics (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
+    "  type INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE series (id INTEGER PRIMARY KEY, metric_id INTEGER NOT NULL, labels TEXT NOT NULL,"
+    "  UNIQUE (metric_id, labels)) STRICT;"
+    "CREATE TABLE samples (t INTEGER NOT NULL, series INTEGER NOT NULL, v ANY NOT NULL,"
+    "  PRIMARY KEY (t, series)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE rollups (metric_id INTEGER NOT NULL, t INTEGER NOT NULL, v ANY NOT NULL,"
+    "  PRIMARY KEY (metric_id, t)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE pushes (key TEXT PRIMARY KEY, at_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "INSERT INTO info VALUES ('period_s', 3);"
+    "INSERT INTO metrics VALUES (1, 'http_reqs', 1), (2, 'checks', 3);"
+    "INSERT INTO series VALUES (1, 1, '{\"a\":\"1\"}'), (2, 2, '{\"a\":\"1\"}'),"
+    "  (3, 1, '{\"a\":\"2\"}');"
+    "INSERT INTO samples VALUES (30, 1, 5.0), (30, 2, x'0103'), (30, 3, 7.0), (33, 1, 2.0);"
+    "INSERT INTO rollups VALUES (1, 30, 12.0), (1, 33, 2.0), (2, 30, x'0103');";
+
+static void write_run(const char *dir, const char *version)
+{
+    char path[128];
+    sqlite3 *db = NULL;
+    snprintf(path, sizeof path, "%s/runs/1.db", dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, old_run, NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, version, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+static void ask(struct store *s, const char *query, const char *metric, double want)
+{
+    struct query q = {str_of(query), str_of(metric), -1, -1, 0};
+    struct query_result r;
+    if (query_run(s, 1, &q, &r) < 0)
+        fail_msg("%s of %s: %s", query, metric, err_message());
+    assert_int_equal(r.len, 1);
+    assert_true(r.series[0].points[0].value == want);
+    query_result_fini(&r);
+}
+
+static void test_run_file(void **state)
+{
+    (void)state;
+    char dir[64];
+    struct store *s = NULL;
+    make_old_folder(dir);
+    assert_int_equal(store_open(dir, &s), 0);
+    write_run(dir, "PRAGMA user_version=1");
+    for (int i = 0; i < 2; i++) {
+        ask(s, "increase", "http_reqs", 14);
+        ask(s, "increase", "http_reqs{a=\"1\"}", 7);
+        ask(s, "max(increase by (a))", "http_reqs", 7);
+        ask(s, "increase_nz", "checks{a=\"1\"}", 1);
+        ask(s, "increase_total", "checks{a=\"1\"}", 3);
+        store_close(s);
+        assert_int_equal(store_open(dir, &s), 0);
+    }
+    store_close(s);
+    char path[128];
+    snprintf(path, sizeof path, "%s/runs/1.db", dir);
+    assert_int_equal(unlink(path), 0);
+    /* One of a newer version is refused, and left alone. */
+    assert_int_equal(store_open(dir, &s), 0);
+    write_run(dir, "PRAGMA user_version=99");
+    struct query q = {STR("increase"), STR("http_reqs"), -1, -1, 0};
+    struct query_result r;
+    assert_int_equal(query_run(s, 1, &q, &r), E_CONFIG);
+    store_close(s);
+    assert_int_equal(unlink(path), 0);
+    remove_folder(dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_upgrade),
+        cmocka_unit_test(test_run_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
