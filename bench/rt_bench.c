@@ -61,7 +61,7 @@ static void dance(void *arg)
 {
     struct dance *d = arg;
     while (d->left-- > 0)
-        if (co_yield() < 0)
+        if (co_yield () < 0)
             abort();
 }
 

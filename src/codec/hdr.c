@@ -223,25 +223,28 @@ int hdr_merge_wire(struct hdr *h, const struct hdr_wire *from)
     return 0;
 }
 
-/* The value at a rank (0-based) of the sorted values, by its place among those of its counter. */
-static double value_at_rank(const struct hdr *h, uint64_t rank)
+/* Where a search for ranks has come to: `below` values lie under counters[i]. */
+struct rank_search {
+    uint64_t below;
+    uint32_t i;
+};
+
+/* The value at a rank (0-based) of the sorted values, by its place among those of its counter.
+ * Ranks have to be asked for in their order. */
+static double value_at_rank(const struct hdr *h, uint64_t rank, struct rank_search *at)
 {
     if (rank == 0 || rank < h->extra_low)
         return h->min;
-    uint64_t below = h->extra_low;
-    for (uint32_t i = 0; i < h->len; i++) {
-        uint32_t n = h->counters[i];
-        if (rank < below + n) {
-            double low, high;
-            hdr_range(h->first + i, &low, &high);
-            low = fmax(low, h->min);
-            high = fmin(high, h->max);
-            double share = ((double)(rank - below) + 0.5) / n;
-            return fmin(fmax(low + (high - low) * share, h->min), h->max);
-        }
-        below += n;
-    }
-    return h->max;
+    while (at->i < h->len && rank >= at->below + h->counters[at->i])
+        at->below += h->counters[at->i++];
+    if (at->i == h->len)
+        return h->max;
+    double low, high;
+    hdr_range(h->first + at->i, &low, &high);
+    low = fmax(low, h->min);
+    high = fmin(high, h->max);
+    double share = ((double)(rank - at->below) + 0.5) / h->counters[at->i];
+    return fmin(fmax(low + (high - low) * share, h->min), h->max);
 }
 
 double hdr_quantile(const struct hdr *h, double q)
@@ -252,13 +255,14 @@ double hdr_quantile(const struct hdr *h, double q)
         return h->min;
     if (q >= 1)
         return h->max;
+    struct rank_search at = {.below = h->extra_low};
     double rank = q * (double)(h->count - 1);
     uint64_t whole = (uint64_t)rank;
-    double lower = value_at_rank(h, whole);
+    double lower = value_at_rank(h, whole, &at);
     double part = rank - (double)whole;
     if (part <= 0 || whole + 1 >= h->count)
         return lower;
-    double upper = whole + 2 >= h->count ? h->max : value_at_rank(h, whole + 1);
+    double upper = whole + 2 >= h->count ? h->max : value_at_rank(h, whole + 1, &at);
     return lower + (upper - lower) * part;
 }
 

@@ -89,7 +89,8 @@ bool hdr_next_run(const struct hdr *h, uint32_t *at, uint32_t *ret_len);
 void hdr_encode(const struct hdr *h, struct buf *out);
 /* The same of a wire form that hdr_merge_wire() has taken. */
 void hdr_encode_wire(const struct hdr_wire *w, struct buf *out);
-/* Adds a histogram of that form to `h`.  0, -ENOMEM, or E_CORRUPT: `h` may hold a part of it then. */
+/* Adds a histogram of that form to `h`.  0, -ENOMEM, or E_CORRUPT: `h` may hold a part of it then.
+ */
 NODISCARD int hdr_merge_encoded(struct hdr *h, const void *data, size_t len);
 /* The same without the counters: count, sum, min, max.  What needs counters has none then. */
 NODISCARD int hdr_merge_figures(struct hdr *h, const void *data, size_t len);

@@ -2,12 +2,12 @@
  * run_file - the file of one run's measurements, open for writing and for reading beside it.
  * Private to store/.
  *
- * metrics and series are dictionaries; chunks holds a row for what a push has brought of a bucket of
- * a metric, series by series (chunk.h), rollups a row for a bucket of a metric with all its series
- * merged: a REAL for counters, else a blob (value.h).  pushes holds the idempotency keys that have been applied, in the transaction of
- * their data.  estimated names the series whose percentiles are, requests are single HTTP requests
- * of series of http_req_duration, logs the lines of the script.  Times are Unix seconds, the start
- * of the bucket, or nanoseconds (t_ns).
+ * metrics and series are dictionaries; chunks holds a row for what a push has brought of a bucket
+ * of a metric, series by series (chunk.h), rollups a row for a bucket of a metric with all its
+ * series merged: a REAL for counters, else a blob (value.h).  pushes holds the idempotency keys
+ * that have been applied, in the transaction of their data.  estimated names the series whose
+ * percentiles are, requests are single HTTP requests of series of http_req_duration, logs the lines
+ * of the script.  Times are Unix seconds, the start of the bucket, or nanoseconds (t_ns).
  */
 #ifndef STORE_RUN_FILE_H
 #define STORE_RUN_FILE_H

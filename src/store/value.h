@@ -1,8 +1,9 @@
 /*
  * value - a bucket of a series, or of many merged.  Private to store/.
  *
- * Stored as: counter a double (in a row of its own a REAL); gauge last, min, max, avg as doubles and
- * a varint count; rate varints nonzero and total; trend a histogram (hdr_encode).  Little-endian.
+ * Stored as: counter a double (in a row of its own a REAL); gauge last, min, max, avg as doubles
+ * and a varint count; rate varints nonzero and total; trend a histogram (hdr_encode).
+ * Little-endian.
  */
 #ifndef STORE_VALUE_H
 #define STORE_VALUE_H
