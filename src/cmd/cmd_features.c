@@ -15,12 +15,12 @@
 #include <string.h>
 
 static const struct {
-    const char *name, *help;
+    const char *name, *tag, *help;
 } features[FEATURES_LEN] = {
-    [FEATURE_FREEZE_ENV] = {"freeze-env", "The script can't change __ENV"},
-    [FEATURE_MERGE_RUN_TAGS] = {"merge-run-tags",
+    [FEATURE_FREEZE_ENV] = {"freeze-env", "k6_feature_freeze_env", "The script can't change __ENV"},
+    [FEATURE_MERGE_RUN_TAGS] = {"merge-run-tags", "k6_feature_merge_run_tags",
                                 "Tags of config file, script, variables and flags come together"},
-    [FEATURE_NATIVE_HISTOGRAMS] = {"native-histograms",
+    [FEATURE_NATIVE_HISTOGRAMS] = {"native-histograms", "k6_feature_native_histograms",
                                    "Trends are histograms; here they always are"},
 };
 
@@ -49,9 +49,9 @@ unsigned features_parse(const char *const *names, size_t len)
     return on;
 }
 
-const char *feature_name(enum feature f)
+const char *feature_tag(enum feature f)
 {
-    return features[f].name;
+    return features[f].tag;
 }
 
 static void write_json(struct buf *out)

@@ -17,6 +17,6 @@ enum feature {
  * logged as errors and left out, as in k6. */
 unsigned features_parse(const char *const *names, size_t len);
 
-const char *feature_name(enum feature f); /* "freeze-env" */
+const char *feature_tag(enum feature f); /* of samples: "k6_feature_freeze_env" */
 
 #endif

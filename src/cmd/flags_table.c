@@ -286,8 +286,7 @@ const struct flag flags_run[] = {
      .kind = FLAG_LIST,
      .value_name = "names",
      .help = "turn features on, see `features`",
-     .env = "K6_FEATURES",
-     .choices = "freeze-env merge-run-tags native-histograms",
-     .missing = true},
+     .option = OPT(FEATURES),
+     .choices = "freeze-env merge-run-tags native-histograms"},
 };
 const size_t flags_run_len = ARRAY_LEN(flags_run);

@@ -7,11 +7,14 @@
 #include "cmd/command.h"
 #include "cmd/commands.h"
 #include "cmd/config_path.h"
+#include "cmd/features.h"
 #include "cmd/flags_int.h"
 #include "cmd/log_sink.h"
 #include "cmd/outputs.h"
 #include "cmd/run_view.h"
 #include "cmd/screen.h"
+#include "load/segment.h"
+#include "load/settings.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -190,6 +193,25 @@ static int make_env(struct run_cmd *c)
 
 /* ---- flags --------------------------------------------------------------------------------- */
 
+/* A flag's value that can't be is a wrong use of the command, not of the configuration. */
+static int check_options(struct run_cmd *c)
+{
+    struct options o = c->cli_layer;
+    struct settings s = {0};
+    struct segment segment = {0};
+    for (size_t i = 0; i < o.stages.len; i++)
+        if (!o.stages.items[i].duration.set)
+            return usage_error(err_set(E_CONFIG, "stage %zu doesn't have a specified duration", i));
+    int rc = options_finish(&o);
+    if (rc == 0)
+        rc = settings_make(&o, &s);
+    if (rc == 0 && o.execution_segment != NULL)
+        rc = segment_parse(o.execution_segment, NULL, &segment);
+    segment_fini(&segment);
+    settings_fini(&s);
+    return rc < 0 ? usage_error(rc) : 0;
+}
+
 static int set_options(struct run_cmd *c)
 {
     for (size_t i = 0; i < c->flags.len; i++) {
@@ -203,7 +225,7 @@ static int set_options(struct run_cmd *c)
         if (rc < 0)
             return rc;
     }
-    return 0;
+    return check_options(c);
 }
 
 /* "64MB", "65536", "1g": powers of 1024. */
@@ -235,7 +257,6 @@ static int check_env(void)
         "K6_SECRET_SOURCE",
         "K6_TRACES_OUTPUT",
         "K6_NEW_MACHINE_READABLE_SUMMARY",
-        "K6_FEATURES",
         "K6_WEB_DASHBOARD",
     };
     static const char *const off[] = {"", "0", "false", "none"};
@@ -348,6 +369,25 @@ static void init(struct run_cmd *c)
     options_init(&c->cli_layer, &c->arena);
 }
 
+/* Of flags, else variables, else the config file. */
+static int set_features(struct run_cmd *c)
+{
+    const struct opt_strs *names = c->cli_layer.features.set   ? &c->cli_layer.features
+                                   : c->env_layer.features.set ? &c->env_layer.features
+                                                               : &c->config_layer.features;
+    unsigned on = features_parse(names->items, names->len);
+    struct tag *tags = arena_calloc(&c->arena, FEATURES_LEN, sizeof *tags);
+    if (tags == NULL)
+        return err_set_errno(-ENOMEM, "features");
+    c->request.freeze_env = (on & (1u << FEATURE_FREEZE_ENV)) != 0;
+    c->request.merge_run_tags = (on & (1u << FEATURE_MERGE_RUN_TAGS)) != 0;
+    for (enum feature f = 0; f < FEATURES_LEN; f++)
+        if ((on & (1u << f)) != 0)
+            tags[c->request.more_tags_len++] = (struct tag){str_of(feature_tag(f)), STR("true")};
+    c->request.more_tags = tags;
+    return 0;
+}
+
 /* All that follows from the flags. */
 static int conclude(struct run_cmd *c)
 {
@@ -364,6 +404,8 @@ static int conclude(struct run_cmd *c)
         rc = load_config(c);
     if (rc == 0)
         rc = options_parse_env(&c->env_layer, NULL, NULL);
+    if (rc == 0)
+        rc = set_features(c);
     c->request.config_layer = &c->config_layer;
     c->request.env_layer = &c->env_layer;
     c->request.cli_layer = &c->cli_layer;

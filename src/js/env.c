@@ -17,13 +17,33 @@ static int put(JSContext *ctx, JSValueConst object, const struct tag *tags, uint
     return 0;
 }
 
+static int freeze(JSContext *ctx, JSValueConst object)
+{
+    JSPropertyEnum *names;
+    uint32_t len;
+    int flags = JS_PROP_HAS_CONFIGURABLE | JS_PROP_HAS_WRITABLE;
+    if (JS_GetOwnPropertyNames(ctx, &names, &len, object, JS_GPN_STRING_MASK) < 0)
+        return -1;
+    int rc = 0;
+    for (uint32_t i = 0; i < len; i++) {
+        if (rc >= 0)
+            rc = JS_DefineProperty(ctx, object, names[i].atom, JS_UNDEFINED, JS_UNDEFINED,
+                                   JS_UNDEFINED, flags);
+        JS_FreeAtom(ctx, names[i].atom);
+    }
+    js_free(ctx, names);
+    return rc < 0 ? rc : JS_PreventExtensions(ctx, object);
+}
+
 static int set_env(struct js_vm *vm, const struct tag *more, uint32_t n)
 {
     JSContext *ctx = vm->ctx;
     JSValue env = JS_NewObject(ctx);
     if (JS_IsException(env))
         return -1;
-    if (put(ctx, env, vm->host->env, vm->host->env_len) < 0 || put(ctx, env, more, n) < 0) {
+    bool frozen = vm->host->run->freeze_env;
+    if (put(ctx, env, vm->host->env, vm->host->env_len) < 0 || put(ctx, env, more, n) < 0 ||
+        (frozen && freeze(ctx, env) < 0)) {
         JS_FreeValue(ctx, env);
         return -1;
     }

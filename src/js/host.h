@@ -41,6 +41,7 @@ struct js_run_options {
     bool discard_response_bodies;
     bool no_connection_reuse, no_vu_connection_reuse;
     bool no_cookies_reset;
+    bool freeze_env;       /* the script can't change __ENV */
     uint32_t system_tags;  /* TAG_BIT()s that are on */
     int64_t vu_memory_max; /* bytes of a VU's JS heap; 0: the default of limits.h */
 };

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+enum { EXIT_TREND_STAT = 255 }; /* k6 alone calls this one no bad configuration */
+
 static const char *const executor_names[EXECUTOR_LEN] = {
     [EXECUTOR_CONSTANT_VUS] = "constant-vus",
     [EXECUTOR_RAMPING_VUS] = "ramping-vus",
@@ -81,9 +83,26 @@ int options_pairs_put(struct arena *a, struct opt_pairs *l, struct str key, stru
     return 0;
 }
 
+int options_tags_put(struct arena *a, struct opt_pairs *l, struct tag tag)
+{
+    return options_pairs_put(a, l, tag.key, tag.value);
+}
+
 static bool has_scheduling(const struct options *o)
 {
     return o->duration.set || o->iterations.set || o->stages.set || o->scenarios.set;
+}
+
+/* Stages without a duration aren't any. */
+static struct opt_stages timed_stages(struct arena *a, const struct opt_stages *l)
+{
+    struct opt_stages all = {.set = l->set};
+    if (l->len > 0)
+        all.items = arena_calloc(a, l->len, sizeof *all.items);
+    for (size_t i = 0; i < l->len && all.items != NULL; i++)
+        if (l->items[i].duration.set)
+            all.items[all.len++] = l->items[i];
+    return all;
 }
 
 /* Whoever says how the test is scheduled says all of it: what lower layers said is dropped. */
@@ -91,11 +110,11 @@ static void apply_scheduling(struct options *o, const struct options *over, cons
 {
     if (!has_scheduling(over))
         return;
-    if (o->scenarios.set && o->scenarios.len > 0 && !over->scenarios.set)
+    if (o->scenarios.set)
         log_warning("\"%s\" level configuration overrode scenarios configuration entirely", level);
     o->duration = over->duration;
     o->iterations = over->iterations;
-    o->stages = over->stages;
+    o->stages = timed_stages(o->arena, &over->stages);
     o->scenarios = over->scenarios;
 }
 
@@ -156,13 +175,15 @@ void options_apply(struct options *o, const struct options *over, const char *le
     APPLY_SET(min_iteration_duration);
     APPLY_SET(summary_trend_stats);
     APPLY_SET(system_tags);
-    APPLY_SET(tags);
+    if (over->tags.len > 0)
+        o->tags = over->tags;
     APPLY_SET(metric_samples_buffer_size);
     APPLY_SET(no_cookies_reset);
     APPLY_SET(discard_response_bodies);
     APPLY_SET(linger);
     APPLY_SET(no_usage_report);
     APPLY_SET(out);
+    APPLY_SET(features);
 }
 
 static int text_cmp(const void *a, const void *b)
@@ -214,8 +235,9 @@ int options_finish(struct options *o)
                 return -ENOMEM;
     for (size_t i = 0; i < o->summary_trend_stats.len; i++)
         if (!trend_stat_valid(o->summary_trend_stats.items[i]))
-            return options_bad(err_set(E_CONFIG, "invalid trend stat '%s' in summaryTrendStats",
-                                       o->summary_trend_stats.items[i]));
+            return err_exit(err_set(E_CONFIG, "invalid trend stat '%s', unknown format",
+                                    o->summary_trend_stats.items[i]),
+                            EXIT_TREND_STAT);
     const char *unit = o->summary_time_unit;
     if (unit != NULL && unit[0] != '\0' && strcmp(unit, "s") != 0 && strcmp(unit, "ms") != 0 &&
         strcmp(unit, "us") != 0)

@@ -139,7 +139,7 @@ struct options {
     /* Not of scripts: flags, environment, config file. */
     const char *console_output, *local_ips;
     struct opt_bool linger, no_usage_report;
-    struct opt_strs out;
+    struct opt_strs out, features;
     const char *collectors_csv; /* of the config file: JSON, or NULL */
 };
 
@@ -194,6 +194,9 @@ NODISCARD int options_derive(const struct options *o, struct options *derived);
 typedef bool options_has_export_fn(void *arg, const char *name);
 NODISCARD int options_validate(const struct options *derived, options_has_export_fn *has_export,
                                void *arg);
+
+/* Adds or replaces a tag; keeps the order by key. */
+NODISCARD int options_tags_put(struct arena *a, struct opt_pairs *l, struct tag tag);
 
 /* The options as k6 writes them: every name, null when unset, compact. */
 void options_write_json(const struct options *o, struct buf *out);

@@ -406,7 +406,9 @@ static int parse_file_only(struct options *o, struct str name, yyjson_val *v)
     }
     if (str_ieq(name, STR("collectors")))
         return parse_collectors(o, v);
-    if (str_ieq(name, STR("webDashboard")) || str_ieq(name, STR("features")))
+    if (str_ieq(name, STR("features")))
+        return json_strs(o->arena, v, &o->features);
+    if (str_ieq(name, STR("webDashboard")))
         return 0;
     return -ENOENT;
 }
@@ -438,6 +440,17 @@ static int parse_by_table(struct options *o, struct str name, yyjson_val *v)
     return -ENOENT;
 }
 
+static int warn_features(yyjson_val *v)
+{
+    struct log_field f = {"source", "options"};
+    if (yyjson_arr_size(v) > 0)
+        log_fields(LOG_WARNING,
+                   "Feature flags in script options are not supported; use --features, "
+                   "K6_FEATURES, or the JSON config",
+                   &f, 1);
+    return 0;
+}
+
 static int parse_one(struct options *o, struct str name, yyjson_val *v, enum options_source source,
                      struct str *ret_unknown)
 {
@@ -446,6 +459,8 @@ static int parse_one(struct options *o, struct str name, yyjson_val *v, enum opt
         rc = parse_special(o, name, v);
     if (rc == -ENOENT && source == OPTIONS_CONFIG_FILE)
         rc = parse_file_only(o, name, v);
+    if (rc == -ENOENT && str_ieq(name, STR("features")))
+        rc = source == OPTIONS_SCRIPT ? warn_features(v) : 0;
     if (rc == -ENOENT) {
         if (ret_unknown->ptr == NULL && !yyjson_is_null(v))
             *ret_unknown = name;

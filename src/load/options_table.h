@@ -44,5 +44,7 @@ OPTION(CONSOLE_OUTPUT, console_output, NULL, "K6_CONSOLE_OUTPUT", "ConsoleOutput
 OPTION(LOCAL_IPS, local_ips, NULL, "K6_LOCAL_IPS", "LocalIPs", STR)
 OPTION(LINGER, linger, NULL, "K6_LINGER", "Linger", BOOL)
 OPTION(NO_USAGE_REPORT, no_usage_report, NULL, "K6_NO_USAGE_REPORT", "NoUsageReport", BOOL)
+OPTION(FEATURES, features, NULL, "K6_FEATURES", "Features", STRS)
+OPTION(TLS_CIPHER_SUITES, tls_cipher_suites, "tlsCipherSuites", "K6_TLS_CIPHER_SUITES", "TLSCipherSuites", STRS)
 OPTION(OUT, out, NULL, "K6_OUT", "Out", STRS)
 /* clang-format on */

@@ -227,6 +227,8 @@ static int env_json(struct options *o, const char *name, const char *value)
         rc = err_set(E_CONFIG, "invalid JSON");
     else if (strcmp(name, "K6_HOSTS") == 0)
         rc = json_pairs(o->arena, yyjson_doc_get_root(doc), &o->hosts);
+    else if (strcmp(name, "K6_TLSAUTH") == 0)
+        rc = json_raw(o->arena, yyjson_doc_get_root(doc), &o->tls_auth);
     else
         rc = json_thresholds(o->arena, yyjson_doc_get_root(doc), &o->thresholds);
     yyjson_doc_free(doc);
@@ -250,7 +252,7 @@ int options_parse_env(struct options *o, options_getenv_fn *getenv_fn, void *arg
         if (rc < 0)
             return rc;
     }
-    static const char *const json_names[] = {"K6_HOSTS", "K6_THRESHOLDS"};
+    static const char *const json_names[] = {"K6_HOSTS", "K6_THRESHOLDS", "K6_TLSAUTH"};
     for (size_t i = 0; i < ARRAY_LEN(json_names); i++) {
         const char *value = getenv_fn(arg, json_names[i]);
         if (value == NULL || value[0] == '\0')

@@ -69,8 +69,12 @@ struct run_request {
     const struct tag *cli_env; /* of -e only, for archives */
     size_t cli_env_len;
 
-    uint32_t workers;      /* 0: one a core */
-    int64_t vu_memory_max; /* bytes, 0: the default */
+    uint32_t workers;            /* 0: one a core */
+    int64_t vu_memory_max;       /* bytes, 0: the default */
+    bool freeze_env;             /* the script can't change __ENV */
+    bool merge_run_tags;         /* of all layers, instead of the highest one's */
+    const struct tag *more_tags; /* that samples get and archives don't keep */
+    size_t more_tags_len;
     bool no_thresholds;
     enum summary_mode summary_mode;
     const char *summary_export;            /* path or NULL */

@@ -120,6 +120,36 @@ static bool has_export(void *arg, const char *name)
     return js_vm_has_export(arg, name);
 }
 
+/* All layers' tags together, a higher layer's over a lower one's. */
+static int merge_run_tags(struct run *r, const struct options *script)
+{
+    const struct options *layers[] = {r->req->config_layer, script, r->req->env_layer,
+                                      r->req->cli_layer};
+    struct opt_pairs all = {0};
+    int rc = 0;
+    for (size_t l = 0; l < ARRAY_LEN(layers); l++)
+        for (size_t i = 0; rc == 0 && layers[l] != NULL && i < layers[l]->tags.len; i++)
+            rc = options_tags_put(&r->arena, &all, layers[l]->tags.items[i]);
+    if (all.len > 0)
+        r->options.tags = all;
+    return rc;
+}
+
+/* Tags that samples have and archives don't keep. */
+static int add_derived_tags(struct run *r)
+{
+    struct opt_pairs all = {0};
+    int rc = 0;
+    if (r->req->more_tags_len == 0)
+        return 0;
+    for (size_t i = 0; rc == 0 && i < r->derived.tags.len; i++)
+        rc = options_tags_put(&r->arena, &all, r->derived.tags.items[i]);
+    for (size_t i = 0; rc == 0 && i < r->req->more_tags_len; i++)
+        rc = options_tags_put(&r->arena, &all, r->req->more_tags[i]);
+    r->derived.tags = all;
+    return rc;
+}
+
 static int consolidate(struct run *r, struct js_vm *vm, const struct options *script)
 {
     struct options *o = &r->options;
@@ -131,9 +161,13 @@ static int consolidate(struct run *r, struct js_vm *vm, const struct options *sc
         options_apply(o, r->req->env_layer, "env");
     if (r->req->cli_layer != NULL)
         options_apply(o, r->req->cli_layer, "cli");
-    int rc = options_finish(o);
+    int rc = r->req->merge_run_tags ? merge_run_tags(r, script) : 0;
+    if (rc == 0)
+        rc = options_finish(o);
     if (rc == 0)
         rc = options_derive(o, &r->derived);
+    if (rc == 0)
+        rc = add_derived_tags(r);
     if (rc == 0)
         rc = options_validate(&r->derived, has_export, vm);
     if (rc == 0) {
@@ -170,6 +204,7 @@ static int prepare(struct run *r, struct js_vm *vm)
         settings_fini(&r->settings);
         rc = settings_make(&r->options, &r->settings);
         r->settings.run.vu_memory_max = r->req->vu_memory_max;
+        r->settings.run.freeze_env = r->req->freeze_env;
     }
     if (rc == 0)
         rc = plan_make(&r->derived, &r->segment, &r->plan);
@@ -193,6 +228,7 @@ int run_load(struct run *r)
     if (rc < 0)
         return rc;
     r->settings.run.vu_memory_max = r->req->vu_memory_max;
+    r->settings.run.freeze_env = r->req->freeze_env;
     run_host_init(r, &host, r->loop, NULL, NULL);
     rc = js_vm_new(r->program, &host, &vm);
     rc = rc < 0 ? script_error(rc) : prepare(r, vm);
