@@ -50,6 +50,13 @@
 #define HTTP_SCRATCH_BYTES       65536                 /* one read from a socket; one such buffer per thread */
 #define HTTP_BODY_STEP_BYTES     (1024 * 1024)         /* believed of a Content-Length before bytes have come */
 #define HTTP_CONTENT_CODINGS_MAX 8                     /* of one Content-Encoding; k6 has no limit */
+#define HTTP2_STREAM_WINDOW      (4 * 1024 * 1024)     /* a response's bytes under way; Go's client has the same */
+#define HTTP2_CONN_WINDOW        (1 << 30)             /* likewise, of all responses of a connection */
+#define HTTP2_STREAMS_FIRST_MAX  100                   /* at once, until the peer has said how many; Go's */
+#define HTTP2_OUT_BYTES          65536                 /* collected for one write; no more is taken from the protocol before */
+#define HTTP2_TRIES_MAX          8                     /* of one request, which the peer refused to look at; Go's */
+#define HTTP2_CONTINUATIONS_MAX  64                    /* frames of one header block: 1 MB of 16 KB each */
+#define HTTP2_FLOOD_ITEMS_MAX    1000                  /* answers to PING and SETTINGS that wait to be sent */
 #define COOKIES_PER_JAR_MAX      10000                 /* a browser keeps 3,000 */
 #define COOKIE_BYTES_MAX         65536                 /* one Set-Cookie; browsers stop at 4,096 */
 

@@ -63,6 +63,9 @@ enum http_error_code {
     HTTP_ERROR_TLS_RECORD = 1301,
     HTTP_ERROR_X509_UNKNOWN_AUTHORITY = 1310,
     HTTP_ERROR_X509_HOSTNAME = 1311,
+    HTTP_ERROR_HTTP2_GOAWAY = 1610, /* each + 1 + HTTP/2's code, when that is one of RFC 9113's */
+    HTTP_ERROR_HTTP2_STREAM = 1630,
+    HTTP_ERROR_HTTP2_CONNECTION = 1650,
     HTTP_ERROR_STATUS_0 = 1000, /* + status, for status 400 and above */
     HTTP_ERROR_DECOMPRESSION = 1701,
 };
@@ -73,7 +76,7 @@ struct http_trip {
     struct str method;
     const struct url *url;   /* of this hop */
     int status;              /* 0: failed */
-    const char *proto;       /* "HTTP/1.1", "HTTP/1.0"; NULL: failed */
+    const char *proto;       /* "HTTP/1.1", "HTTP/1.0", "HTTP/2.0"; NULL: failed */
     const char *tls_version; /* "tls1.3"; NULL: no TLS, or failed */
     const char *remote_ip;   /* NULL: never connected */
     int error_code;          /* 0: none; 1000 + status from status 400 on */
@@ -177,6 +180,7 @@ struct http_client_options {
     const char *local_ip;     /* source address or NULL; outlives the client */
     const char *user_agent;   /* outlives the client; NULL: none is sent */
     size_t idle_per_host_max; /* kept-alive connections per origin; 0: no reuse at all */
+    size_t idle_max;          /* of all origins together; 0: no such limit */
     uint64_t *bytes_sent;     /* counters to add to, TLS and handshakes included; may be NULL */
     uint64_t *bytes_received;
 };

@@ -10,17 +10,8 @@
 #include "base/mem.h"
 #include "client/cookie.h"
 
-/* OWN_HEADERS: Cookie, Authorization, Referer, Connection. */
-enum { HEADERS_INLINE = 24, OWN_HEADERS = 4 };
-
-struct headers {
-    struct http_header *list;
-    size_t len;
-    struct http_header room[HEADERS_INLINE];
-};
-
 /* In its place among the sorted ones. */
-static void insert_header(struct headers *h, struct http_header one)
+static void insert_header(struct http_head *h, struct http_header one)
 {
     size_t at = h->len++;
     while (at > 0 && str_cmp(h->list[at - 1].name, one.name) > 0) {
@@ -118,11 +109,10 @@ static int64_t content_length(const struct http_call *k)
 /* Sorts the script's headers into `h` and `head`, checks them, and notes what is there. */
 struct given {
     struct str cookie;
-    bool authorization, referer, connection, closes;
+    bool authorization, referer, connection;
 };
 
-static int take_headers(struct http_call *k, struct http1_request *head, struct headers *h,
-                        struct given *ret)
+static int take_headers(struct http_call *k, struct http_head *h, struct given *ret)
 {
     const struct http_request *req = k->req;
     for (size_t i = 0; i < req->headers_len; i++) {
@@ -134,9 +124,9 @@ static int take_headers(struct http_call *k, struct http1_request *head, struct 
             continue;
         if (http_name_is(one.name, "Host")) {
             if (k->keep_host && one.value.len > 0)
-                head->host = one.value;
+                h->req.host = one.value;
         } else if (http_name_is(one.name, "User-Agent")) {
-            head->user_agent = one.value.len > 0 ? one.value : STR_EMPTY;
+            h->req.user_agent = one.value.len > 0 ? one.value : STR_EMPTY;
         } else if (http_name_is(one.name, "Cookie")) {
             ret->cookie = one.value;
         } else if (!http_name_is(one.name, "Content-Length") &&
@@ -148,63 +138,86 @@ static int take_headers(struct http_call *k, struct http1_request *head, struct 
             ret->referer = ret->referer || http_name_is(one.name, "Referer");
             bool connection = http_name_is(one.name, "Connection");
             ret->connection = ret->connection || connection;
-            ret->closes = ret->closes || (connection && str_ieq(str_trim(one.value), STR("close")));
+            h->closes = h->closes || (connection && str_ieq(str_trim(one.value), STR("close")));
             insert_header(h, one);
         }
     }
     return 0;
 }
 
-int http_head_write(struct http_call *k, struct buf *out, bool *ret_closes)
+/* The headers that are ours: they go in among the script's. */
+static void add_own(struct http_call *k, struct http_head *h, const struct given *given)
+{
+    write_cookies(k, given->cookie, &h->cookies);
+    if (h->cookies.len > 0)
+        insert_header(h, (struct http_header){STR("Cookie"), buf_view(&h->cookies)});
+    if (k->auth.say.len > 0) {
+        insert_header(h, (struct http_header){STR("Authorization"), buf_view(&k->auth.say)});
+    } else if (k->url->userinfo.ptr && !given->authorization && k->req->auth == HTTP_AUTH_BASIC) {
+        write_basic_auth(k->url, &h->basic);
+        insert_header(h, (struct http_header){STR("Authorization"), buf_view(&h->basic)});
+    }
+    if (k->referer.len > 0 && !given->referer)
+        insert_header(h, (struct http_header){STR("Referer"), buf_view(&k->referer)});
+    if (k->c->o.idle_per_host_max == 0 && !given->connection) /* behind the sorted ones, as in Go */
+        h->list[h->len++] = (struct http_header){STR("Connection"), STR("close")};
+}
+
+void http_head_fini(struct http_head *h)
+{
+    buf_fini(&h->cookies);
+    buf_fini(&h->basic);
+    if (h->list != h->room)
+        mem_free(h->list);
+}
+
+int http_head_collect(struct http_call *k, struct http_head *h)
 {
     const struct http_request *req = k->req;
+    h->list = h->room;
+    h->len = 0;
+    h->closes = false;
+    buf_init(&h->cookies, HTTP_REQUEST_HEAD_MAX);
+    buf_init(&h->basic, 2 * (size_t)URL_TEXT_MAX);
     int rc = http1_check_method(k->method);
     if (rc < 0)
         return http_fail_plain(k, rc, HTTP_ERROR_DEFAULT);
-    struct http1_request head = {
+    h->req = (struct http1_request){
         .method = k->method,
         .target = k->url->target,
         .host = k->url->authority,
         .user_agent = str_of(k->c->o.user_agent),
         .content_length = content_length(k),
     };
-    if (head.user_agent.len == 0)
-        head.user_agent = STR_EMPTY;
-    struct headers h;
-    h.list = h.room;
-    h.len = 0;
-    CLEANUP(mem_freep) void *many = NULL;
-    if (req->headers_len + OWN_HEADERS > HEADERS_INLINE) {
-        h.list = many = mem_calloc(req->headers_len + OWN_HEADERS, sizeof *h.list);
+    if (h->req.user_agent.len == 0)
+        h->req.user_agent = STR_EMPTY;
+    if (req->headers_len + HTTP_HEAD_OWN > HTTP_HEAD_INLINE) {
+        struct http_header *many = mem_calloc(req->headers_len + HTTP_HEAD_OWN, sizeof *h->list);
         if (!many)
             return http_fail_plain(k, err_set(-ENOMEM, "request headers"), HTTP_ERROR_DEFAULT);
+        h->list = many;
     }
     struct given given = {0};
-    rc = take_headers(k, &head, &h, &given);
+    rc = take_headers(k, h, &given);
     if (rc < 0)
         return rc;
-    CLEANUP(buf_fini) struct buf cookies;
-    CLEANUP(buf_fini) struct buf basic;
-    buf_init(&cookies, HTTP_REQUEST_HEAD_MAX);
-    buf_init(&basic, 2 * (size_t)URL_TEXT_MAX);
-    write_cookies(k, given.cookie, &cookies);
-    if (cookies.len > 0)
-        insert_header(&h, (struct http_header){STR("Cookie"), buf_view(&cookies)});
-    if (k->auth.say.len > 0) {
-        insert_header(&h, (struct http_header){STR("Authorization"), buf_view(&k->auth.say)});
-    } else if (k->url->userinfo.ptr && !given.authorization && req->auth == HTTP_AUTH_BASIC) {
-        write_basic_auth(k->url, &basic);
-        insert_header(&h, (struct http_header){STR("Authorization"), buf_view(&basic)});
-    }
-    if (k->referer.len > 0 && !given.referer)
-        insert_header(&h, (struct http_header){STR("Referer"), buf_view(&k->referer)});
-    if (k->c->o.idle_per_host_max == 0 && !given.connection) /* behind the sorted ones, as in Go */
-        h.list[h.len++] = (struct http_header){STR("Connection"), STR("close")};
-    head.headers = h.list;
-    head.headers_len = h.len;
-    *ret_closes = given.closes;
-    http1_write_head(out, &head);
-    rc = buf_finish(out) < 0 ? buf_finish(out) : buf_finish(&cookies);
+    add_own(k, h, &given);
+    h->req.headers = h->list;
+    h->req.headers_len = h->len;
+    rc = buf_finish(&h->cookies);
+    return rc < 0 ? http_fail_plain(k, err_set(rc, "request head is too large"), HTTP_ERROR_DEFAULT)
+                  : 0;
+}
+
+int http_head_write(struct http_call *k, struct buf *out, bool *ret_closes)
+{
+    CLEANUP(http_head_fini) struct http_head h;
+    int rc = http_head_collect(k, &h);
+    if (rc < 0)
+        return rc;
+    *ret_closes = h.closes;
+    http1_write_head(out, &h.req);
+    rc = buf_finish(out);
     return rc < 0 ? http_fail_plain(k, err_set(rc, "request head is too large"), HTTP_ERROR_DEFAULT)
                   : 0;
 }

@@ -16,7 +16,9 @@
 #include "net/stream.h"
 
 struct http_conn {
-    struct http_conn *next; /* of the idle ones */
+    struct http_conn *next; /* of the idle ones, or of those for HTTP/2 */
+    struct http2_conn *h2;  /* NULL: HTTP/1.1 */
+    uint32_t users;         /* requests under way; HTTP/2 only */
     struct stream *stream;
     uint64_t seen_in, seen_out; /* bytes already added to the client's counters */
     const char *tls_version;    /* static or the stream's */
@@ -31,8 +33,11 @@ struct http_conn {
 
 struct http_client {
     struct http_client_options o;
-    struct http_conn *idle; /* most recently used first */
-    struct buf head;        /* of the request being written; see head_busy */
+    struct http_conn *idle;   /* most recently used first */
+    struct http_conn *shared; /* by HTTP/2; busy or idle */
+    struct http_dial *dials;  /* under way, to hosts that may speak HTTP/2 */
+    uint32_t http1_hosts[8];  /* hashes of origins with TLS that don't, by hash; 0: none */
+    struct buf head;          /* of the request being written; see head_busy */
     bool head_busy;
     uint32_t busy; /* calls under way */
 };
@@ -78,19 +83,37 @@ int http_fail_read(struct http_call *k, const struct http_conn *conn, int rc);
 
 /* ---- the request's head -------------------------------------------------------------------- */
 
-/* Appends it to `out`; *ret_closes: it says that the connection ends after it. */
+/* HTTP_HEAD_OWN: Cookie, Authorization, Referer, Connection. */
+enum { HTTP_HEAD_INLINE = 24, HTTP_HEAD_OWN = 4 };
+
+struct http_head {
+    struct http1_request req; /* views into what is below, and into the call */
+    bool closes;              /* it says that the connection ends after it */
+    struct http_header *list;
+    size_t len;
+    struct buf cookies, basic;
+    struct http_header room[HTTP_HEAD_INLINE];
+};
+
+/* Fills `h`, which is to be http_head_fini()shed whatever comes back. */
+NODISCARD int http_head_collect(struct http_call *k, struct http_head *h);
+void http_head_fini(struct http_head *h);
+
+/* Appends it to `out`, for HTTP/1.1; *ret_closes as above. */
 NODISCARD int http_head_write(struct http_call *k, struct buf *out, bool *ret_closes);
 
 /* ---- connections --------------------------------------------------------------------------- */
 
-/* An idle connection to the URL's origin, out of the list; NULL: none. */
+/* A connection to the URL's origin that a request may go over: an idle one, out of the list, or one
+ * for HTTP/2 with room for it.  NULL: none. */
 struct http_conn *http_pool_take(struct http_client *c, const struct url *u, bool tls);
-/* Keeps it for later, or closes it when there are enough. */
+/* The request is over.  Keeps it for later, or closes it when there are enough. */
 void http_pool_give(struct http_client *c, struct http_conn *conn);
 void http_pool_close(struct http_conn *conn);
 /* Adds what has gone over it since the last time to the client's counters. */
 void http_pool_count(struct http_client *c, struct http_conn *conn);
-/* A new one; 0, or a negative code by the functions above. */
+/* A new one, or one for HTTP/2 that somebody else was making; 0, or a negative code by the
+ * functions above. */
 YIELDS NODISCARD int http_pool_connect(struct http_call *k, bool tls, struct http_conn **ret);
 /* HTTP_SCRATCH_BYTES that all coroutines of the thread read into; NULL: no memory. */
 uint8_t *http_pool_scratch(void);
@@ -99,5 +122,17 @@ uint8_t *http_pool_scratch(void);
 
 /* Fills the response; 0, or a negative code by the functions above. */
 YIELDS NODISCARD int http_trip_make(struct http_call *k);
+
+/* On `conn`, which it takes over, by HTTP/2.  *ret_again: the peer hasn't looked at it, and it may
+ * be sent once more. */
+YIELDS NODISCARD int http_trip_make2(struct http_call *k, struct http_conn *conn, int64_t begin_ns,
+                                     bool *ret_again);
+
+void http_trip_note_peer(struct http_call *k, const struct http_conn *conn);
+void http_trip_note_tls(struct http_call *k, const struct http_conn *conn);
+/* `last_ns`: when the response's end came, or when it broke off. */
+void http_trip_note_times(struct http_call *k, int64_t begin_ns, int64_t last_ns);
+/* Shows the answer, put together again from its lines, to whoever wants to see it. */
+void http_trip_show(struct http_call *k);
 
 #endif

@@ -7,6 +7,8 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "client/http2_conn.h"
+#include "rt/co.h"
 
 /*
  * Where sockets are read into.  One per thread and not per client, so that it stays in the cache:
@@ -30,6 +32,7 @@ void http_pool_count(struct http_client *c, struct http_conn *conn)
 
 void http_pool_close(struct http_conn *conn)
 {
+    http2_conn_free(conn->h2);
     stream_close(conn->stream);
     mem_free(conn);
 }
@@ -40,9 +43,68 @@ static bool is_same_origin(const struct http_conn *conn, const struct url *u, bo
            str_ieq(str_new(conn->host, conn->host_len), u->host);
 }
 
-/* An idle connection to the URL's origin, out of the list; NULL: none. */
+/* ---- HTTP/2's: in their list as long as they are of use to more than one request ------------ */
+
+static void unlink_shared(struct http_client *c, const struct http_conn *conn)
+{
+    for (struct http_conn **link = &c->shared; *link; link = &(*link)->next)
+        if (*link == conn) {
+            *link = conn->next;
+            return;
+        }
+}
+
+static struct http_conn *take_shared(struct http_client *c, const struct url *u)
+{
+    struct http_conn *next;
+    for (struct http_conn *conn = c->shared; conn; conn = next) {
+        next = conn->next;
+        if (!is_same_origin(conn, u, true))
+            continue;
+        if (http2_conn_has_room(conn->h2)) {
+            conn->users++;
+            conn->reused = true;
+            return conn;
+        }
+        if (conn->users == 0 && !http2_conn_is_good(conn->h2)) {
+            unlink_shared(c, conn);
+            http_pool_count(c, conn);
+            http_pool_close(conn);
+        }
+    }
+    return NULL;
+}
+
+static void give_shared(struct http_client *c, struct http_conn *conn)
+{
+    conn->users--;
+    if (conn->users > 0 || (http2_conn_is_good(conn->h2) && c->o.idle_per_host_max > 0))
+        return;
+    unlink_shared(c, conn);
+    http_pool_count(c, conn);
+    http_pool_close(conn);
+}
+
+static void close_idle_shared(struct http_client *c)
+{
+    struct http_conn *next;
+    for (struct http_conn *conn = c->shared; conn; conn = next) {
+        next = conn->next;
+        if (conn->users > 0)
+            continue;
+        unlink_shared(c, conn);
+        http_pool_count(c, conn);
+        http_pool_close(conn);
+    }
+}
+
+/* ---- HTTP/1.1's: in their list while they are idle ------------------------------------------ */
+
 struct http_conn *http_pool_take(struct http_client *c, const struct url *u, bool tls)
 {
+    struct http_conn *shared = tls && c->shared ? take_shared(c, u) : NULL;
+    if (shared)
+        return shared;
     struct http_conn **link = &c->idle;
     while (*link) {
         struct http_conn *conn = *link;
@@ -61,8 +123,29 @@ struct http_conn *http_pool_take(struct http_client *c, const struct url *u, boo
     return NULL;
 }
 
+/* Go's transport has a maximum for all hosts together; what was used longest ago goes. */
+static void drop_oldest(struct http_client *c)
+{
+    size_t len = 0;
+    struct http_conn **link = &c->idle, **last = NULL;
+    for (; *link; link = &(*link)->next) {
+        last = link;
+        len++;
+    }
+    if (c->o.idle_max == 0 || len <= c->o.idle_max || !last)
+        return;
+    struct http_conn *conn = *last;
+    *last = NULL;
+    http_pool_count(c, conn);
+    http_pool_close(conn);
+}
+
 void http_pool_give(struct http_client *c, struct http_conn *conn)
 {
+    if (conn->h2) {
+        give_shared(c, conn);
+        return;
+    }
     size_t same = 0;
     for (const struct http_conn *o = c->idle; o; o = o->next)
         same += conn->port == o->port && conn->tls == o->tls && conn->host_len == o->host_len &&
@@ -73,6 +156,7 @@ void http_pool_give(struct http_client *c, struct http_conn *conn)
     }
     conn->next = c->idle;
     c->idle = conn;
+    drop_oldest(c);
 }
 
 int http_client_new(const struct http_client_options *o, struct http_client **ret)
@@ -89,6 +173,7 @@ int http_client_new(const struct http_client_options *o, struct http_client **re
 
 void http_client_close_idle(struct http_client *c)
 {
+    close_idle_shared(c);
     while (c->idle) {
         struct http_conn *conn = c->idle;
         c->idle = conn->next;
@@ -129,7 +214,28 @@ static const char *tls_version_of(struct stream *stream)
     return NULL;
 }
 
-int http_pool_connect(struct http_call *k, bool tls, struct http_conn **ret)
+static struct http_conn *conn_new(const struct http_call *k, struct stream *stream, bool tls)
+{
+    struct http_conn *conn = mem_calloc(1, sizeof *conn + k->url->host.len + 1);
+    if (!conn)
+        return NULL;
+    conn->port = k->url->port;
+    conn->tls = tls;
+    conn->tls_version = tls_version_of(stream);
+    conn->peer_port = stream_peer_port(stream);
+    snprintf(conn->peer_ip, sizeof conn->peer_ip, "%s", stream_peer_ip(stream));
+    conn->host_len = k->url->host.len;
+    memcpy(conn->host, k->url->host.ptr, k->url->host.len);
+    const char *alpn = stream_tls(stream)->alpn;
+    if (alpn && str_eqz(str_of(alpn), "h2") && http2_conn_new(stream, &conn->h2) < 0) {
+        mem_free(conn);
+        return NULL;
+    }
+    conn->stream = stream;
+    return conn;
+}
+
+static int connect_now(struct http_call *k, bool tls, struct http_conn **ret)
 {
     struct http_client *c = k->c;
     struct dial_result how = {0};
@@ -143,19 +249,106 @@ int http_pool_connect(struct http_call *k, bool tls, struct http_conn **ret)
     }
     k->ret->timings.connecting_ns = how.connect_ns;
     k->ret->timings.tls_handshaking_ns = how.tls_ns;
-    struct http_conn *conn = mem_calloc(1, sizeof *conn + k->url->host.len + 1);
+    struct http_conn *conn = conn_new(k, stream, tls);
     if (!conn) {
         stream_close(stream);
         return http_fail_plain(k, err_set(-ENOMEM, "connection"), HTTP_ERROR_DEFAULT);
     }
-    conn->stream = stream;
-    conn->port = k->url->port;
-    conn->tls = tls;
-    conn->tls_version = tls_version_of(stream);
-    conn->peer_port = stream_peer_port(stream);
-    snprintf(conn->peer_ip, sizeof conn->peer_ip, "%s", stream_peer_ip(stream));
-    conn->host_len = k->url->host.len;
-    memcpy(conn->host, k->url->host.ptr, k->url->host.len);
+    if (conn->h2) {
+        conn->users = 1;
+        if (c->o.idle_per_host_max > 0) {
+            conn->next = c->shared;
+            c->shared = conn;
+        }
+    }
     *ret = conn;
     return 0;
+}
+
+/* ---- hosts that may speak HTTP/2: the second call waits for the first one's connection ------ */
+
+struct dial_waiter {
+    struct dial_waiter *next;
+    struct co *co;
+    bool over; /* the dial is */
+};
+
+/* On the stack of the call that dials. */
+struct http_dial {
+    struct http_dial *next;
+    const struct url *url;
+    struct dial_waiter *waiters;
+};
+
+static uint32_t origin_hash(const struct url *u)
+{
+    uint64_t hash = str_hash(u->host) ^ u->port * 0x9e3779b97f4a7c15ull;
+    return (uint32_t)(hash >> 32 ^ hash) | 1;
+}
+
+static bool is_http1_host(const struct http_client *c, uint32_t hash)
+{
+    return c->http1_hosts[hash >> 1 & 7] == hash;
+}
+
+static struct http_dial *find_dial(struct http_client *c, const struct url *u)
+{
+    struct http_dial *d = c->dials;
+    while (d && !(d->url->port == u->port && str_ieq(d->url->host, u->host)))
+        d = d->next;
+    return d;
+}
+
+/* Until the other call's dial is over, one way or the other. */
+static int await_dial(struct http_call *k, struct http_dial *d)
+{
+    struct dial_waiter w = {.next = d->waiters, .co = co_self()};
+    d->waiters = &w;
+    int rc = 0;
+    while (!w.over && rc == 0)
+        rc = co_park(k->deadline_ns);
+    for (struct dial_waiter **at = w.over ? NULL : &d->waiters; at && *at; at = &(*at)->next)
+        if (*at == &w) {
+            *at = w.next;
+            break;
+        }
+    return rc == -ETIMEDOUT ? http_fail_timeout(k) : rc;
+}
+
+static int connect_first(struct http_call *k, uint32_t hash, struct http_conn **ret)
+{
+    struct http_client *c = k->c;
+    struct http_dial d = {.next = c->dials, .url = k->url};
+    c->dials = &d;
+    int rc = connect_now(k, true, ret);
+    struct http_dial **link = &c->dials;
+    while (*link != &d)
+        link = &(*link)->next;
+    *link = d.next;
+    if (rc == 0 && !(*ret)->h2)
+        c->http1_hosts[hash >> 1 & 7] = hash;
+    struct dial_waiter *next;
+    for (struct dial_waiter *w = d.waiters; w; w = next) {
+        next = w->next;
+        w->over = true;
+        co_unpark(w->co);
+    }
+    return rc;
+}
+
+int http_pool_connect(struct http_call *k, bool tls, struct http_conn **ret)
+{
+    struct http_client *c = k->c;
+    uint32_t hash = tls ? origin_hash(k->url) : 0;
+    if (!tls || c->o.idle_per_host_max == 0 || !dialer_offers_h2(c->o.dialer) ||
+        is_http1_host(c, hash))
+        return connect_now(k, tls, ret);
+    struct http_dial *d = find_dial(c, k->url);
+    if (!d)
+        return connect_first(k, hash, ret);
+    int rc = await_dial(k, d);
+    if (rc < 0)
+        return rc;
+    *ret = http_pool_take(c, k->url, tls);
+    return *ret ? 0 : connect_now(k, tls, ret);
 }

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "rt/co.h"
 
-static void note_peer(struct http_call *k, const struct http_conn *conn)
+void http_trip_note_peer(struct http_call *k, const struct http_conn *conn)
 {
     struct http_response *ret = k->ret;
     memcpy(ret->remote_ip, conn->peer_ip, sizeof ret->remote_ip);
@@ -64,19 +64,26 @@ static int read_response(struct http_call *k, struct http_conn *conn, struct htt
     return rc < 0 ? http_fail_read(k, conn, rc) : 0;
 }
 
-static void note_times(struct http_call *k, int64_t begin_ns, const struct http_conn *conn,
-                       int64_t end)
+void http_trip_note_times(struct http_call *k, int64_t begin_ns, int64_t last_ns)
 {
     struct http_timings *t = &k->ret->timings;
     if (k->wrote_ns != 0)
         t->sending_ns = MAX(k->wrote_ns - begin_ns, (int64_t)0);
     if (k->wrote_ns != 0 && k->first_ns == 0)
-        t->waiting_ns = end - k->wrote_ns;
+        t->waiting_ns = last_ns - k->wrote_ns;
     else if (k->wrote_ns != 0)
         t->waiting_ns = MAX(k->first_ns - k->wrote_ns, (int64_t)0);
     if (k->first_ns != 0)
-        t->receiving_ns =
-            MAX((conn ? stream_arrival_ns(conn->stream) : end) - k->first_ns, (int64_t)0);
+        t->receiving_ns = MAX(last_ns - k->first_ns, (int64_t)0);
+}
+
+void http_trip_note_tls(struct http_call *k, const struct http_conn *conn)
+{
+    struct http_response *ret = k->ret;
+    ret->tls_version = conn->tls_version;
+    if (conn->tls)
+        snprintf(ret->tls_cipher, sizeof ret->tls_cipher, "%s",
+                 stream_tls(conn->stream)->cipher ? stream_tls(conn->stream)->cipher : "");
 }
 
 /* Hands the response over to the caller's struct; `whole`: not broken off. */
@@ -96,20 +103,19 @@ static void take_response(struct http_call *k, struct http1_reader *r, const str
     k->cookies_may_be_there = r->may_have_cookies;
     k->location_may_be_there = r->may_have_location;
     k->encoding_may_be_there = r->may_have_encoding;
-    if (!whole)
-        return;
-    ret->tls_version = conn->tls_version;
-    if (conn->tls)
-        snprintf(ret->tls_cipher, sizeof ret->tls_cipher, "%s",
-                 stream_tls(conn->stream)->cipher ? stream_tls(conn->stream)->cipher : "");
+    if (whole)
+        http_trip_note_tls(k, conn);
 }
 
-/* Shows the answer, put together again from its lines. */
-static void show_response(struct http_call *k)
+void http_trip_show(struct http_call *k)
 {
     const struct http_response *ret = k->ret;
     if (!k->req->on_wire || !ret->head)
         return;
+    struct http_header h;
+    size_t cursor = 0;
+    while (http_response_next(ret, &cursor, &h)) /* makes names canonical */
+        ;
     CLEANUP(buf_fini) struct buf head;
     buf_init(&head, 2 * (size_t)HTTP_HEAD_MAX);
     buf_printf(&head, "%s %.*s\r\n", ret->proto, STR_ARG(ret->status_text));
@@ -154,7 +160,7 @@ static int exchange(struct http_call *k, struct http_conn *conn, int64_t begin_n
     http1_reader_init(&r, str_eq(k->method, STR("HEAD")), k->req->body_mode == HTTP_BODY_DISCARD,
                       k->req->body_max ? k->req->body_max : (size_t)HTTP_BODY_MAX);
     bool closes = false;
-    note_peer(k, conn);
+    http_trip_note_peer(k, conn);
     int rc = send_request(k, conn, head, &closes);
     release_head(k->c, head);
     bool wrote = rc == 0;
@@ -164,9 +170,10 @@ static int exchange(struct http_call *k, struct http_conn *conn, int64_t begin_n
     bool hung_up = rc == E_EOF || rc == -ECONNRESET || rc == -EPIPE;
     *ret_stale = conn->reused && hung_up && r.head_len == 0 && (is_replayable(k) || !wrote);
     if (!*ret_stale && rc != -ECANCELED) {
-        note_times(k, begin_ns, rc == 0 ? conn : NULL, rc == 0 ? 0 : clock_mono_ns());
+        http_trip_note_times(k, begin_ns,
+                             rc == 0 ? stream_arrival_ns(conn->stream) : clock_mono_ns());
         take_response(k, &r, conn, rc == 0);
-        show_response(k);
+        http_trip_show(k);
     }
     http1_reader_fini(&r);
     if (rc == 0 && r.keep_alive && !closes)
@@ -199,9 +206,46 @@ static int check_scheme(struct http_call *k)
     return 0;
 }
 
-int http_trip_make(struct http_call *k)
+/* Over `conn`, which is HTTP/1.1's; `own` is for a head when another call uses the client's. */
+static int trip1(struct http_call *k, struct http_conn *conn, int64_t begin_ns, struct buf *own,
+                 bool *ret_stale)
 {
     struct http_client *c = k->c;
+    /* The head must stay put while it is written: a second call of this client meanwhile has its
+     * own buffer. */
+    bool shared = !c->head_busy;
+    struct buf *head = shared ? &c->head : own;
+    c->head_busy = true;
+    buf_reset(head);
+    return exchange(k, conn, begin_ns, head, ret_stale);
+}
+
+/* Before the n-th attempt to send what the peer refused: at once, then after 1 s, 2 s, 4 s, … */
+static int back_off(struct http_call *k, unsigned n)
+{
+    if (n < 2)
+        return 0;
+    int64_t until_ns = clock_mono_ns() + (NS_PER_S << (n - 2));
+    int rc = co_sleep_until(MIN(until_ns, k->deadline_ns));
+    return rc == 0 && until_ns >= k->deadline_ns ? http_fail_timeout(k) : rc;
+}
+
+static int get_connection(struct http_call *k, bool tls, struct http_conn **ret, int64_t *ret_begin)
+{
+    *ret = http_pool_take(k->c, k->url, tls);
+    if (*ret)
+        return 0;
+    int64_t start_ns = *ret_begin;
+    int rc = http_pool_connect(k, tls, ret);
+    if (rc < 0)
+        return rc;
+    *ret_begin = clock_mono_ns();
+    k->ret->timings.blocked_ns = *ret_begin - start_ns;
+    return 0;
+}
+
+int http_trip_make(struct http_call *k)
+{
     begin_attempt(k);
     int rc = check_scheme(k);
     if (rc < 0)
@@ -209,27 +253,25 @@ int http_trip_make(struct http_call *k)
     bool tls = k->url->scheme.len == 5;
     CLEANUP(buf_fini) struct buf own_head;
     buf_init(&own_head, HTTP_REQUEST_HEAD_MAX + HTTP_BODY_INLINE_MAX);
-    bool stale;
+    bool stale = false, refused = false;
+    unsigned tries = 0;
     do {
         begin_attempt(k);
-        int64_t start = clock_mono_ns(), begin = start;
+        int64_t begin = clock_mono_ns();
         if (k->deadline_ns == 0)
-            k->deadline_ns = start + k->req->timeout_ns;
-        struct http_conn *conn = http_pool_take(c, k->url, tls);
-        if (!conn) {
-            rc = http_pool_connect(k, tls, &conn);
-            if (rc < 0)
-                return rc;
-            begin = clock_mono_ns();
-            k->ret->timings.blocked_ns = begin - start;
-        }
-        /* The head must stay put while it is written: a second call of this client meanwhile has
-         * its own buffer. */
-        bool shared = !c->head_busy;
-        struct buf *head = shared ? &c->head : &own_head;
-        c->head_busy = true;
-        buf_reset(head);
-        rc = exchange(k, conn, begin, head, &stale);
-    } while (stale);
+            k->deadline_ns = begin + k->req->timeout_ns;
+        struct http_conn *conn;
+        rc = refused ? back_off(k, tries) : 0;
+        if (rc == 0)
+            rc = get_connection(k, tls, &conn, &begin);
+        if (rc < 0)
+            return rc;
+        stale = refused = false;
+        if (conn->h2)
+            rc = http_trip_make2(k, conn, begin, &refused);
+        else
+            rc = trip1(k, conn, begin, &own_head, &stale);
+        tries += refused;
+    } while (stale || (refused && tries < HTTP2_TRIES_MAX));
     return rc;
 }

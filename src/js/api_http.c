@@ -763,6 +763,7 @@ static int need_client(struct ask *k)
             .local_ip = s->host->local_ip,
             .user_agent = run->user_agent,
             .idle_per_host_max = run->batch_per_host > 0 ? (size_t)run->batch_per_host : 2,
+            .idle_max = run->batch > 0 ? (size_t)run->batch : 0,
             .bytes_sent = &s->host->bytes_sent,
             .bytes_received = &s->host->bytes_received,
         };

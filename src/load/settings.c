@@ -210,6 +210,15 @@ static int tls_version(const char *text, const char **ret)
     return err_set(E_CONFIG, "unknown TLS version '%s'", text);
 }
 
+/* True when GODEBUG says, among others, http2client=0: k6 obeys that, too. */
+static bool is_http2_off(const char *godebug)
+{
+    for (struct str rest = str_of(godebug); rest.len > 0;)
+        if (str_eqz(str_cut(rest, ',', &rest), "http2client=0"))
+            return true;
+    return false;
+}
+
 /* ---- all of it ----------------------------------------------------------------------------- */
 
 static enum http_debug http_debug(const char *text)
@@ -255,6 +264,7 @@ int settings_make(const struct options *o, struct settings *ret)
     dial_rules_init(&s.rules);
     set_run(o, &s.run);
     int rc = set_rate(o, &s);
+    s.rules.offer_h2 = !is_http2_off(getenv("GODEBUG"));
     s.rules.insecure_skip_tls_verify = o->insecure_skip_tls_verify.value;
     if (rc == 0)
         rc = set_dns(o, &s.rules);

@@ -54,6 +54,11 @@ void dialer_free(struct dialer *d)
     mem_free(d);
 }
 
+bool dialer_offers_h2(const struct dialer *d)
+{
+    return d->rules->offer_h2;
+}
+
 /* The wait's own end: which of the two deadlines was it, or was it cancelled? */
 static enum dial_failure failure_of_wait(const struct attempt *a, int rc,
                                          enum dial_failure on_timeout)

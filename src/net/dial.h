@@ -43,7 +43,7 @@ struct dial_rules {
     enum dial_policy dns_policy;
     bool insecure_skip_tls_verify;
     const char *tls_min, *tls_max; /* "tls1.0".."tls1.3" or NULL */
-    bool offer_h2;                 /* ALPN h2; false until client/http2 exists */
+    bool offer_h2;                 /* by ALPN; else HTTP/1.1 is all we speak */
 };
 
 /* Defaults as k6 has them; blacklist etc. empty. */
@@ -91,6 +91,7 @@ void dns_cache_free(struct dns_cache *c);
 NODISCARD int dialer_new(const struct dial_rules *rules, struct dns_cache *cache,
                          struct dialer **ret);
 void dialer_free(struct dialer *d);
+bool dialer_offers_h2(const struct dialer *d); /* to servers with TLS */
 
 /*
  * Connects to host:port (host: a name, IPv4, or IPv6 without brackets), with TLS when `tls`; SNI

@@ -13,6 +13,31 @@ int stream_write_all(struct stream *s, const void *p, size_t n, int64_t deadline
     return s->ops->write_all(s, p, n, deadline_ns);
 }
 
+ssize_t stream_try_read(struct stream *s, void *p, size_t n)
+{
+    return s->ops->try_read(s, p, n);
+}
+
+ssize_t stream_try_write(struct stream *s, const void *p, size_t n)
+{
+    return s->ops->try_write(s, p, n);
+}
+
+int stream_wait_readable(struct stream *s, int64_t deadline_ns)
+{
+    return io_wait_readable(s->io, deadline_ns);
+}
+
+int stream_wait_writable(struct stream *s, int64_t deadline_ns)
+{
+    return io_wait_writable(s->io, deadline_ns);
+}
+
+void stream_abort(struct stream *s)
+{
+    (void)shutdown(io_fd(s->io), SHUT_RDWR);
+}
+
 int64_t stream_arrival_ns(const struct stream *s)
 {
     return s->arrival_ns;

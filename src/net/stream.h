@@ -33,6 +33,20 @@ YIELDS NODISCARD ssize_t stream_read(struct stream *s, void *p, size_t n, int64_
 YIELDS NODISCARD int stream_write_all(struct stream *s, const void *p, size_t n,
                                       int64_t deadline_ns);
 
+/* One call that never waits: bytes, 0 at the end of the stream (reading), -EAGAIN, or an error as
+ * above.  After -EAGAIN the next write must begin with the same bytes, and have at least as many.
+ */
+NODISCARD ssize_t stream_try_read(struct stream *s, void *p, size_t n);
+NODISCARD ssize_t stream_try_write(struct stream *s, const void *p, size_t n);
+
+/* Until the socket may have or take something: 0, -ETIMEDOUT, -ECANCELED, both without a message.
+ * One coroutine may wait for each. */
+YIELDS NODISCARD int stream_wait_readable(struct stream *s, int64_t deadline_ns);
+YIELDS NODISCARD int stream_wait_writable(struct stream *s, int64_t deadline_ns);
+
+/* Ends both directions: whoever waits is woken and finds the end.  It still is to be closed. */
+void stream_abort(struct stream *s);
+
 /* Monotonic time at which the kernel received the bytes of the last stream_read(), from its receive
  * time stamp; the time of the read when the kernel gave none.  Never later than the read. */
 int64_t stream_arrival_ns(const struct stream *s);

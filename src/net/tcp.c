@@ -221,6 +221,18 @@ static int tcp_write_all(struct stream *s, const void *p, size_t n, int64_t dead
     return 0;
 }
 
+static ssize_t tcp_try_read(struct stream *s, void *p, size_t n)
+{
+    ssize_t got = tcp_receive(s, p, n);
+    return got < 0 && got != -EAGAIN ? tcp_error(s, "read", (int)got) : got;
+}
+
+static ssize_t tcp_try_write(struct stream *s, const void *p, size_t n)
+{
+    ssize_t sent = tcp_send(s, p, n);
+    return sent < 0 && sent != -EAGAIN ? tcp_error(s, "write", (int)sent) : sent;
+}
+
 static bool tcp_is_idle_ok(struct stream *s)
 {
     if (s->ended || s->socket_error != 0)
@@ -242,6 +254,8 @@ static void tcp_fini(struct stream *s)
 const struct stream_ops tcp_ops = {
     .read = tcp_read,
     .write_all = tcp_write_all,
+    .try_read = tcp_try_read,
+    .try_write = tcp_try_write,
     .is_idle_ok = tcp_is_idle_ok,
     .fini = tcp_fini,
 };

@@ -290,32 +290,63 @@ void tls_context_free(struct tls_context *t)
 
 /* --- the stream --- */
 
+/* OpenSSL will not go on: 0 at the end of the stream, or an error that it has set. */
+static int ended_or_failed(struct stream *s, int why, const char *op)
+{
+    if (why == SSL_ERROR_ZERO_RETURN) {
+        s->ended = true;
+        return 0;
+    }
+    s->broken = true;
+    if (s->socket_error == 0) {
+        unsigned long e = take_error();
+        return e == 0 && s->ended ? 0 : tls_error(e, "unexpected end");
+    }
+    ERR_clear_error();
+    return tcp_error(s, op, s->socket_error);
+}
+
 /* After a call of OpenSSL that didn't succeed.  1: go on (it waited), 0: end of the stream, or an
  * error that it has set. */
 static int wait_or_fail(struct stream *s, int result, const char *op, int64_t deadline_ns)
 {
-    int rc;
-    switch (SSL_get_error(s->ssl, result)) {
-    case SSL_ERROR_WANT_READ:
+    int rc, why = SSL_get_error(s->ssl, result);
+    if (why == SSL_ERROR_WANT_READ)
         rc = io_wait_readable(s->io, deadline_ns);
-        break;
-    case SSL_ERROR_WANT_WRITE:
+    else if (why == SSL_ERROR_WANT_WRITE)
         rc = io_wait_writable(s->io, deadline_ns);
-        break;
-    case SSL_ERROR_ZERO_RETURN:
-        s->ended = true;
-        return 0;
-    default:
-        s->broken = true;
-        rc = s->socket_error;
-        if (rc == 0) {
-            unsigned long e = take_error();
-            return e == 0 && s->ended ? 0 : tls_error(e, "unexpected end");
-        }
-        ERR_clear_error();
-        break;
-    }
+    else
+        return ended_or_failed(s, why, op);
     return rc < 0 ? tcp_error(s, op, rc) : 1;
+}
+
+/* What a single call has come to; its bytes are `n`. */
+static ssize_t try_result(struct stream *s, int result, size_t n, const char *op)
+{
+    if (result == 1)
+        return (ssize_t)n;
+    int why = SSL_get_error(s->ssl, result);
+    /* A read that wants to write (an answer to a key update) goes on with the next write. */
+    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
+        return -EAGAIN;
+    return ended_or_failed(s, why, op);
+}
+
+static ssize_t tls_try_read(struct stream *s, void *p, size_t n)
+{
+    size_t got = 0;
+    ERR_clear_error();
+    int result = SSL_read_ex(s->ssl, p, n, &got);
+    return try_result(s, result, got, "read");
+}
+
+static ssize_t tls_try_write(struct stream *s, const void *p, size_t n)
+{
+    size_t sent = 0;
+    ERR_clear_error();
+    int result = SSL_write_ex(s->ssl, p, n, &sent);
+    ssize_t rc = try_result(s, result, sent, "write");
+    return rc == 0 ? tcp_error(s, "write", -EPIPE) : rc;
 }
 
 static ssize_t tls_read(struct stream *s, void *p, size_t n, int64_t deadline_ns)
@@ -381,6 +412,8 @@ static void tls_fini(struct stream *s)
 static const struct stream_ops tls_ops = {
     .read = tls_read,
     .write_all = tls_write_all,
+    .try_read = tls_try_read,
+    .try_write = tls_try_write,
     .is_idle_ok = tls_is_idle_ok,
     .fini = tls_fini,
 };
