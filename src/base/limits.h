@@ -86,6 +86,10 @@
 #define JS_PATH_MAX           4096                       /* PATH_MAX */
 #define JS_REMOTE_FILES_MAX   2000                       /* modules from the web; libraries come as a handful */
 #define JS_REMOTE_BYTES_MAX   (64L * 1024 * 1024)        /* one of them */
+#define JS_TYPESCRIPT_BYTES   (32L * 1024 * 1024)        /* one file with types; parsing takes ten times that */
+#define JS_SOURCE_MAP_BYTES   (128L * 1024 * 1024)       /* one source map; those of bundles have a few MB */
+#define JS_SOURCE_MAP_PLACES  (16L * 1024 * 1024)        /* mappings of one, 20 bytes each */
+#define JS_SOURCE_MAP_SOURCES 100000                     /* files that one speaks of */
 #define JS_REMOTE_TIMEOUT_NS  (60 * NS_PER_S)            /* k6's, for one fetch */
 #define JS_NATIVE_STACK_BYTES (64 * 1024)                /* kept free below the script's deepest frame: a TLS handshake */
 #define JS_VU_MEMORY_MAX      (1024L * 1024 * 1024)      /* of one VU's script, unless said otherwise */

@@ -14,6 +14,7 @@
 #include "js/compile.h"
 #include "js/program_int.h"
 #include "js/remote.h"
+#include "js/source_map.h"
 #include "js/specifier.h"
 
 enum { EXIT_SCRIPT = 107 };
@@ -575,6 +576,7 @@ void js_program_free(struct js_program *p)
     for (size_t i = 0; i < p->units_len; i++) {
         mem_free(p->units[i].name);
         mem_free(p->units[i].dir);
+        source_map_free(p->units[i].map);
     }
     for (size_t i = 0; i < p->files_len; i++) {
         mem_free((void *)(uintptr_t)p->files[i].path);

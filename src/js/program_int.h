@@ -26,8 +26,9 @@ struct js_unit {
     char *name; /* "file:///a/b.js", "https://…": what stack traces show */
     char *dir;  /* folder ("file:///a") against which its imports are resolved */
     enum js_unit_kind kind;
-    bool uses_meta;   /* the source says import.meta */
-    JSValue compiled; /* of the template context; undefined after the seal */
+    bool uses_meta;         /* the source says import.meta */
+    struct source_map *map; /* to what people wrote; NULL: they wrote the file as it is */
+    JSValue compiled;       /* of the template context; undefined after the seal */
 };
 
 struct js_image {
@@ -63,6 +64,7 @@ struct js_program {
 
     JSRuntime *rt; /* the template; NULL after the seal */
     JSContext *ctx;
+    struct typescript *typescript; /* NULL: no file needed it */
     int load_rc; /* why the template's loader failed, when the message is in the error slot */
 };
 

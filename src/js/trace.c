@@ -5,35 +5,68 @@
  */
 #include <string.h>
 
+#include "base/limits.h"
+#include "js/source_map.h"
+#include "js/specifier.h"
 #include "js/vm_int.h"
 
 enum { FRAMES_MAX = 20 }; /* of a deep recursion, shown */
 
-/* "file:///a.js:1:60" where line 1 of a CommonJS file has our own words in front. */
+/* Cuts the number behind the last colon off. */
+static bool cut_number(struct str *place, int64_t *ret)
+{
+    size_t i = place->len;
+    while (i > 0 && place->ptr[i - 1] != ':')
+        i--;
+    if (i == 0 || str_to_i64(str_new(place->ptr + i, place->len - i), ret) < 0 || *ret < 0 ||
+        *ret > INT32_MAX)
+        return false;
+    place->len = i - 1;
+    return true;
+}
+
+/* The file that a source map names, as a URL: relative ones are of the folder of the code. */
+static void append_source(struct str code, struct str source, struct buf *out)
+{
+    CLEANUP(buf_fini) struct buf spec, full;
+    buf_init(&spec, JS_PATH_MAX);
+    buf_init(&full, JS_PATH_MAX);
+    bool is_url = false;
+    for (size_t i = 0; i + 2 < source.len && !is_url; i++)
+        is_url = memcmp(source.ptr + i, "://", 3) == 0;
+    buf_z(&spec, str_starts(source, STR("/")) || str_starts(source, STR(".")) ? "" : "./");
+    buf_str(&spec, source);
+    if (!is_url && specifier_resolve(specifier_folder_of(code), buf_view(&spec), &full) == 0)
+        source = buf_view(&full);
+    buf_str(out, source);
+}
+
+/* "file:///a.js:1:60", as people know it: line 1 of a CommonJS file has our own words in front, and
+ * generated code has a map. */
 static void append_place(struct js_vm *vm, struct str place, struct buf *out)
 {
-    struct str file = place, column = STR_EMPTY, line = STR_EMPTY;
-    for (int part = 0; part < 2; part++) {
-        size_t i = file.len;
-        while (i > 0 && file.ptr[i - 1] != ':')
-            i--;
-        if (i == 0)
-            break;
-        struct str tail = str_new(file.ptr + i, file.len - i);
-        if (part == 0)
-            column = tail;
-        else
-            line = tail;
-        file.len = i - 1;
-    }
-    int64_t n;
-    int unit = str_eqz(line, "1") ? program_unit_find(vm->program, file) : -1;
-    const int64_t head = sizeof JS_COMMONJS_HEAD - 1;
-    if (unit >= 0 && vm->program->units[unit].kind == JS_UNIT_COMMONJS &&
-        str_to_i64(column, &n) == 0 && n > head)
-        buf_printf(out, "%.*s:1:%lld", STR_ARG(file), (long long)(n - head));
-    else
+    struct str file = place;
+    int64_t line, column;
+    int unit = cut_number(&file, &column) && cut_number(&file, &line)
+                   ? program_unit_find(vm->program, file)
+                   : -1;
+    if (unit < 0) {
         buf_str(out, place);
+        return;
+    }
+    const struct js_unit *u = &vm->program->units[unit];
+    const int64_t head = sizeof JS_COMMONJS_HEAD - 1;
+    if (u->kind == JS_UNIT_COMMONJS && line == 1 && column > head)
+        column -= head;
+    struct source_place from;
+    if (u->map && source_map_find(u->map, (uint32_t)line, (uint32_t)column, &from)) {
+        append_source(file, from.source, out);
+        line = from.line;
+        column = from.column;
+    } else {
+        buf_str(out, file);
+    }
+    buf_printf(out, ":%lld:%lld", (long long)line, (long long)column);
 }
 
 /* Where " (" of the place begins; names may have spaces, too ("get x"). */
