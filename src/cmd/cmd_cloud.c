@@ -53,6 +53,7 @@ int cloud_output_new(const struct run_cmd *c, struct output *ret)
         config.no_archive_upload = c->no_archive_upload;
         config.no_logs = c->no_cloud_logs;
         config.prefers_v6 = c->cloud_run;
+        config.api_version_flag = c->cloud_api_version;
         rc = cloud_new(&config, process_env, NULL, ret);
     }
     return rc;
@@ -65,6 +66,11 @@ const struct flag flags_cloud_run[] = {
      .kind = FLAG_BOOL,
      .help = "run the test on this machine and stream its results to the cloud"},
     {.name = "no-cloud-logs", .kind = FLAG_BOOL, .help = "don't send log lines to the cloud"},
+    {.name = "cloud-api-version",
+     .kind = FLAG_INT,
+     .value_name = "n",
+     .help = "1: older API, stream version 1; 2: older API, stream version 2; 6: API v6 (what the "
+             "cloud offers)"},
     {.name = "no-cloud-secrets", .kind = FLAG_BOOL, .help = "don't ask the cloud for secrets"},
     {.name = "exit-on-running",
      .kind = FLAG_BOOL,
@@ -92,6 +98,21 @@ static int not_in_the_cloud_yet(void)
     return err_exit(E_UNSUPPORTED, 255);
 }
 
+/* --cloud-api-version; other numbers are told of where the variable's are, too. */
+static int read_api_version(struct run_cmd *c)
+{
+    const char *text = flag_values_get(&c->flags, "cloud-api-version");
+    int64_t n;
+    if (text == NULL)
+        return 0;
+    if (str_to_i64(str_of(text), &n) < 0 ||
+        (n != CLOUD_API_1 && n != CLOUD_API_2 && n != CLOUD_API_6))
+        return err_exit(
+            err_set(E_CONFIG, "--cloud-api-version has to be 1, 2 or 6, not '%s'", text), 104);
+    c->cloud_api_version = (uint32_t)n;
+    return 0;
+}
+
 static int cloud_run(int argc, char **argv)
 {
     struct run_cmd c = {0};
@@ -101,6 +122,8 @@ static int cloud_run(int argc, char **argv)
     struct output cloud = {0};
     c.cloud_run = true;
     c.no_cloud_logs = flag_values_bool(&c.flags, "no-cloud-logs");
+    if (rc == 0)
+        rc = read_api_version(&c);
     if (rc == 0)
         rc = cloud_output_new(&c, &cloud);
     if (rc == 0)

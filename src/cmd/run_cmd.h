@@ -20,9 +20,10 @@ struct run_cmd {
     struct run_request request;
     const char *config_path; /* of -c, K6_CONFIG or the default */
     bool quiet;
-    bool no_archive_upload; /* of `cloud run`: --no-archive-upload */
-    bool cloud_run;         /* it is `cloud run` */
-    bool no_cloud_logs;     /* of `cloud run` */
+    bool no_archive_upload;     /* of `cloud run`: --no-archive-upload */
+    bool cloud_run;             /* it is `cloud run` */
+    bool no_cloud_logs;         /* of `cloud run` */
+    uint32_t cloud_api_version; /* likewise; 0: not given */
     struct flag_values flags;
     struct script_source script;
     bool system_env; /* the process's environment goes into __ENV unless somebody says otherwise */

@@ -402,9 +402,28 @@ static int configure(struct cloud *c)
     int rc = cloud_config_apply_options(&c->config, c->info->options_json);
     if (rc == 0)
         rc = cloud_config_apply_env(&c->config, c->env_get, c->env_arg);
+    if (rc == 0 && c->config.api_version_flag != CLOUD_API_ANY)
+        c->config.api_version = c->config.api_version_flag;
     if (rc == 0)
         cloud_config_choose(&c->config);
     return rc == 0 ? cloud_config_check(&c->config) : rc;
+}
+
+/* Without these a cloud can't tell requests and checks apart. */
+static int check_tags(const struct output_run_info *info)
+{
+    static const enum system_tag needed[] = {TAG_STATUS, TAG_METHOD, TAG_NAME,
+                                             TAG_GROUP,  TAG_CHECK,  TAG_ERROR};
+    CLEANUP(buf_fini) struct buf missing;
+    buf_init(&missing, 200);
+    for (size_t i = 0; i < ARRAY_LEN(needed); i++)
+        if ((info->system_tags & TAG_BIT(needed[i])) == 0)
+            buf_printf(&missing, "%s%s", missing.len > 0 ? ", " : "", system_tag_name(needed[i]));
+    if (missing.len == 0)
+        return 0;
+    return err_exit(err_set(E_CONFIG, "the cloud needs the system tags that are off: %.*s",
+                            STR_ARG(buf_view(&missing))),
+                    255);
 }
 
 /* What the run logs from now on goes to the cloud too, if it wants it. */
@@ -436,6 +455,8 @@ static int cloud_start(void *self, const struct output_run_info *info)
     c->info = info;
     c->loop = loop_current();
     int rc = configure(c);
+    if (rc == 0)
+        rc = check_tags(info);
     if (rc == 0)
         rc = cloud_api_new(&c->config, &c->api);
     if (rc == 0)

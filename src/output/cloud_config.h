@@ -46,6 +46,7 @@ struct cloud_config {
 #undef CLOUD_FIELD_COUNT
 #undef CLOUD_FIELD_ID
 #undef CLOUD_FIELD_DURATION
+    uint32_t api_version_flag; /* of the command line: over all others; CLOUD_API_ANY: not given */
     bool no_archive_upload;
     bool no_logs;     /* log lines stay here */
     bool prefers_v6;  /* CLOUD_API_ANY: v6 where the cloud has it; else /v1/tests */

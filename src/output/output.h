@@ -96,10 +96,11 @@ struct output_result {
  *  bucket_period_s  Asked after start(): 0 or no function: no buckets.
  *  buckets      On worker threads; must not wait; owns the batch (bucket_batch_free()).
  *  samples      Wants each single sample: called on a thread of its own (samples.h) with chunk
- * after chunk, and with NULL now and then when it is time to write out.  May block on files. Never
- * called before start() and after stop() has been. interrupted  The user asked to stop (first
- * signal) while stop() is running: give up soon. stop         Delivers what is left; waits within
- * its own deadline.  An error is logged, and its exit code counts only if the run had none.
+ *               after chunk, and with NULL now and then when it is time to write out.  May block on
+ *               files.  Never called before start() and after stop() has been.
+ *  interrupted  The user asked to stop (first signal) while stop() is running: give up soon.
+ *  stop         Delivers what is left; waits within its own deadline.  An error is logged, and its
+ *               exit code counts only if the run had none.
  */
 struct output_ops {
     const char *name; /* "cloud" */

@@ -168,6 +168,58 @@ export async function startCloud(t, answer) {
   return { url: `http://127.0.0.1:${server.address().port}`, requests };
 }
 
+/**
+ * A cloud of API v6 as k6 v2's recordings show it. `over(request)` may answer instead, or give undefined; `runtime` and
+ * `run` are put over the replies of start_local_execution and of the run.
+ */
+export async function startCloudV6(t, { over, runtime = {}, run = {}, tests = [] } = {}) {
+  const statuses = ['created', 'initializing'];
+  const cloud = await startCloud(t, (r) => {
+    const mine = over?.(r);
+    if (mine) return mine;
+    const path = r.path.split('?')[0];
+    if (path === '/cloud/v6/auth') return { body: { stack_id: 7, default_project_id: 1 } };
+    if (/^\/cloud\/v6\/projects\/\d+\/load_tests$/.test(path)) {
+      const name = r.method === 'GET' ? new URL(r.path, 'http://x').searchParams.get('name') : formField(r, 'name');
+      if (r.method === 'GET') return { body: { value: tests.filter((test) => test.name === name) } };
+      if (tests.some((test) => test.name === name)) return { status: 409, body: { error: { message: 'the name is taken', code: 'conflict' } } };
+      return { status: 201, body: { id: 456, project_id: 1, name } };
+    }
+    if (path.endsWith('/start_local_execution')) {
+      const body = {
+        test_run_id: 123,
+        archive_upload_url: JSON.parse(r.body).archive_size ? `${cloud.url}/upload/secret-place` : null,
+        test_run_details_page_url: 'http://page.example/runs/123',
+        runtime_config: {
+          metrics: { push_url: `${cloud.url}/push/v2/metrics/123`, push_interval: null, push_concurrency: null, aggregation_period: null,
+            aggregation_wait_period: null, aggregation_min_samples: null, max_samples_per_package: null, ...runtime.metrics },
+          traces: { push_url: '', traces_metadata: {}, proto: '' },
+          files: { push_url: '', screenshots_base_path: '', headers: {}, method: '' },
+          logs: { push_url: `${cloud.url}/logs/push`, tail_url: '', limit: 900, push_period_seconds: '1s', level: 'info',
+            message_max_size: 10000, allowed_labels: ['level', 'test_run_id'], ...runtime.logs },
+          secrets: { endpoint: '', response_path: '' },
+          test_run_token: 'scoped-token',
+        },
+      };
+      return { body };
+    }
+    if (path === '/cloud/v6/test_runs/123' && r.method === 'GET') {
+      const status = statuses.length > 1 ? statuses.shift() : statuses[0];
+      return { body: { id: 123, status, result: null, status_history: [], estimated_duration: 10, ...run } };
+    }
+    if (path.startsWith('/upload/')) return { status: 200 };
+    if (path.startsWith('/push/') || path === '/v1/tests') return { status: 200 };
+    return { status: 204 };
+  });
+  return cloud;
+}
+
+/** A text field of a multipart request. */
+export function formField(request, name) {
+  const found = new RegExp(`name="${name}"\\r\\n\\r\\n([^\\r]*)\\r\\n`).exec(request.body.toString('latin1'));
+  return found?.[1];
+}
+
 /** Requests in a group, a check that holds and one that doesn't always, a request that fails. */
 export const shopScript = (target, options, extra = '') => `
 import http from 'k6/http';
