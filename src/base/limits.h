@@ -129,6 +129,7 @@
 
 /* cmd */
 #define CONFIG_FILE_MAX (1u << 20) /* options and tokens; a megabyte is a mistake */
+#define REST_CONNECTIONS_MAX 64    /* a thread each; a few people and a script ask */
 
 /* load */
 #define LOAD_VUS_MAX           1000000      /* planned virtual users: a typing mistake, not a test */

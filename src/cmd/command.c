@@ -145,12 +145,6 @@ static const struct {
      "the command x isn't there: extensions are programs for k6 in Go, which can't be loaded "
      "here",
      ""},
-    /* Not there yet. */
-    {"stats", NULL, NULL},
-    {"status", NULL, NULL},
-    {"pause", NULL, NULL},
-    {"resume", NULL, NULL},
-    {"scale", NULL, NULL},
 };
 
 static int say_absent(const char *name)
@@ -158,9 +152,6 @@ static int say_absent(const char *name)
     for (size_t i = 0; i < ARRAY_LEN(absent); i++) {
         if (strcmp(absent[i].name, name) != 0)
             continue;
-        if (absent[i].message == NULL)
-            return err_exit(err_set(E_UNSUPPORTED, "the command %s isn't there yet", name),
-                            FLAGS_EXIT);
         (void)err_set(E_UNSUPPORTED, "%s", absent[i].message);
         if (absent[i].hint[0] != '\0')
             (void)err_hint(E_UNSUPPORTED, "%s", absent[i].hint);

@@ -6,6 +6,9 @@
     {                                                                                              \
         flags_##name, &flags_##name##_len                                                          \
     }
+#define REST_ABOUT                                                                                 \
+    "It has to be run with --address; the same flag (or K6_ADDRESS) tells this command where,\n"   \
+    "localhost:6565 otherwise. Tests that k6 runs can be asked, too."
 #define SCRIPT_IS                                                                                  \
     "SCRIPT is a JavaScript or TypeScript file, an archive made by `{} archive` or by k6, or - "   \
     "for "                                                                                         \
@@ -120,6 +123,35 @@ const struct command command_table[] = {
      .flags = {TABLE(cloud_login)},
      .values = "cloud",
      .hidden = true},
+    {.path = "status",
+     .fn = cmd_status,
+     .summary = "Show what a test that runs is doing",
+     .about = REST_ABOUT,
+     .examples = "  {} run --address localhost:6565 shop.js &\n  {} status",
+     .group = COMMAND_CONTROL},
+    {.path = "stats",
+     .fn = cmd_stats,
+     .summary = "Show its metrics as they are now",
+     .about = REST_ABOUT,
+     .group = COMMAND_CONTROL},
+    {.path = "pause",
+     .fn = cmd_pause,
+     .summary = "Pause it; all of its scenarios must be externally controlled",
+     .about = REST_ABOUT,
+     .group = COMMAND_CONTROL},
+    {.path = "resume",
+     .fn = cmd_resume,
+     .summary = "Let it go on, or begin after --paused",
+     .about = REST_ABOUT,
+     .group = COMMAND_CONTROL},
+    {.path = "scale",
+     .fn = cmd_scale,
+     .summary = "Change the virtual users of its externally controlled scenario",
+     .about = REST_ABOUT,
+     .examples = "  # 20 virtual users work, 50 are ready\n"
+                 "  {} scale --vus 20 --max 50",
+     .group = COMMAND_CONTROL,
+     .flags = {TABLE(scale)}},
     {.path = "completion",
      .fn = cmd_completion,
      .args = "[flags] bash|zsh|fish|powershell",

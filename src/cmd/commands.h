@@ -19,8 +19,13 @@ NODISCARD int cmd_completion(int argc, char **argv); /* cmd_completion.c */
 NODISCARD int cmd_deps(int argc, char **argv);
 NODISCARD int cmd_features(int argc, char **argv);
 NODISCARD int cmd_new(int argc, char **argv);
+NODISCARD int cmd_pause(int argc, char **argv); /* cmd_rest.c, as resume, scale, … */
+NODISCARD int cmd_resume(int argc, char **argv);
 NODISCARD int cmd_run(int argc, char **argv); /* run_cmd.c */
+NODISCARD int cmd_scale(int argc, char **argv);
 NODISCARD int cmd_server(int argc, char **argv);
+NODISCARD int cmd_stats(int argc, char **argv);
+NODISCARD int cmd_status(int argc, char **argv);
 NODISCARD int cmd_version(int argc, char **argv);
 
 /* Their own flags, each beside its command. */
@@ -35,6 +40,7 @@ COMMAND_FLAGS(deps)
 COMMAND_FLAGS(inspect)
 COMMAND_FLAGS(json)
 COMMAND_FLAGS(new)
+COMMAND_FLAGS(scale)
 COMMAND_FLAGS(server)
 #undef COMMAND_FLAGS
 

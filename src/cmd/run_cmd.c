@@ -11,6 +11,7 @@
 #include "cmd/flags_int.h"
 #include "cmd/log_sink.h"
 #include "cmd/outputs.h"
+#include "cmd/rest.h"
 #include "cmd/run_view.h"
 #include "cmd/screen.h"
 #include "load/segment.h"
@@ -252,8 +253,6 @@ static int parse_size(const char *text, int64_t *ret)
 static int check_env(void)
 {
     static const char *const missing[] = {
-        "K6_ADDRESS",
-        "K6_PROFILING_ENABLED",
         "K6_SECRET_SOURCE",
         "K6_TRACES_OUTPUT",
         "K6_NEW_MACHINE_READABLE_SUMMARY",
@@ -321,6 +320,20 @@ static int set_own(struct run_cmd *c)
     if (rc < 0)
         return usage_error(rc);
     return set_switches(c);
+}
+
+/* The REST API, when it is wanted. */
+static int set_rest(struct run_cmd *c)
+{
+    const char *address = flag_or_env(c, "address", "K6_ADDRESS");
+    if (flag_or_env(c, "profiling-enabled", "K6_PROFILING_ENABLED") != NULL)
+        log_warning("there are no profiles of Go's to be enabled; try perf(1) with this process");
+    if (address == NULL)
+        return 0;
+    int rc = rest_new(address, flag_values_get(&c->flags, "address") != NULL, &c->rest);
+    c->request.control = &rest_ops;
+    c->request.control_arg = c->rest;
+    return rc;
 }
 
 static int set_script(struct run_cmd *c)
@@ -397,6 +410,8 @@ static int conclude(struct run_cmd *c)
     if (rc == 0)
         rc = set_own(c);
     if (rc == 0)
+        rc = set_rest(c);
+    if (rc == 0)
         rc = set_script(c);
     if (rc == 0)
         rc = make_env(c);
@@ -443,6 +458,7 @@ int run_cmd_parse_script(struct run_cmd *c, const char *path, int argc, char **a
 void run_cmd_fini(struct run_cmd *c)
 {
     script_source_fini(&c->script);
+    rest_free(c->rest);
     arena_fini(&c->arena);
     *c = (struct run_cmd){0};
 }

@@ -27,6 +27,7 @@ struct run_cmd {
     struct flag_values flags;
     struct script_source script;
     bool system_env; /* the process's environment goes into __ENV unless somebody says otherwise */
+    struct rest *rest; /* NULL: no --address */
 };
 
 /*

@@ -37,7 +37,8 @@ static void column_vus(struct progress_bar *b, const struct scenario_status *s)
         (void)snprintf(column(b), PROGRESS_COLUMN_MAX, "%.20s/%u VUs", now, s->vus_pool);
         return;
     }
-    if (s->config->type != EXECUTOR_RAMPING_VUS) {
+    if (s->config->type != EXECUTOR_RAMPING_VUS &&
+        s->config->type != EXECUTOR_EXTERNALLY_CONTROLLED) {
         (void)snprintf(column(b), PROGRESS_COLUMN_MAX, "%u VUs", s->vus_max);
         return;
     }
@@ -117,6 +118,12 @@ static void fill_phase(const struct run_status *s, struct progress_run *run, cha
         run->phase_text = "setup()";
         return;
     }
+    if (s->phase == RUN_PHASE_PAUSED) {
+        run->phase = "Run";
+        run->phase_fraction = 1;
+        run->phase_text = "paused";
+        return;
+    }
     if (s->phase != RUN_PHASE_INIT)
         return;
     char ready[PROGRESS_COLUMN_MAX];
@@ -131,6 +138,7 @@ static void draw(struct run_view *v, const struct run_status *s, bool again, str
 {
     char text[2 * PROGRESS_COLUMN_MAX];
     struct progress_run run = {
+        .paused = s->paused,
         .started = s->phase >= RUN_PHASE_RUNNING,
         .elapsed_ns = s->elapsed_ns,
         .longest_ns = s->duration_max_ns,
@@ -167,6 +175,14 @@ static void show(struct run_view *v, const struct run_status *s, bool again)
 static void on_tick(void *arg, const struct run_status *s)
 {
     show(arg, s, true);
+}
+
+static void on_lingering(void *arg)
+{
+    (void)arg;
+    static const char text[] = "The test is done, but --linger was enabled, so it is waiting for "
+                               "Ctrl+C to continue...\n";
+    screen_write(stdout, text, sizeof text - 1);
 }
 
 static void on_ended(void *arg, const struct run_status *s)
@@ -299,5 +315,6 @@ void run_view_init(struct run_view *v, bool quiet, bool color)
     v->ui.tick_ns = screen.out_tty ? 100 * NS_PER_MS : NS_PER_S;
     v->ui.described = on_described;
     v->ui.tick = on_tick;
+    v->ui.lingering = on_lingering;
     v->ui.ended = on_ended;
 }

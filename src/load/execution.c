@@ -49,8 +49,8 @@ static uint64_t number_in_test(const struct run *r, const struct vu *v)
 static double progress(const struct run *r, const struct vu *v)
 {
     const struct plan_scenario *ps = v->scenario;
-    int64_t length_ns = ps->stop_ns - ps->start_ns;
-    int64_t passed_ns = clock_mono_ns() - v->worker->start_ns - ps->start_ns;
+    int64_t length_ns = scenario_duration_ns(ps->config);
+    int64_t passed_ns = clock_mono_ns() - v->worker->start_ns - ps->start_ns - r->paused_total_ns;
     if (length_ns > 0 && passed_ns >= length_ns)
         return 1;
     uint64_t total =
@@ -87,7 +87,7 @@ static void instance_info(struct js_host *h, struct js_instance_info *ret)
 {
     const struct run *r = run_of(h);
     *ret = (struct js_instance_info){
-        .elapsed_ns = r->start_ns != 0 ? clock_mono_ns() - r->start_ns : 0,
+        .elapsed_ns = run_elapsed_ns(r),
         .vus_active = run_vus_active(r),
         .vus_initialized = run_vus_ready(r),
     };

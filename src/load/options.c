@@ -16,6 +16,7 @@ static const char *const executor_names[EXECUTOR_LEN] = {
     [EXECUTOR_PER_VU_ITERATIONS] = "per-vu-iterations",
     [EXECUTOR_CONSTANT_ARRIVAL_RATE] = "constant-arrival-rate",
     [EXECUTOR_RAMPING_ARRIVAL_RATE] = "ramping-arrival-rate",
+    [EXECUTOR_EXTERNALLY_CONTROLLED] = "externally-controlled",
 };
 
 const char *executor_type_name(enum executor_type t)

@@ -62,6 +62,7 @@ enum executor_type {
     EXECUTOR_PER_VU_ITERATIONS,
     EXECUTOR_CONSTANT_ARRIVAL_RATE,
     EXECUTOR_RAMPING_ARRIVAL_RATE,
+    EXECUTOR_EXTERNALLY_CONTROLLED,
     EXECUTOR_LEN,
 };
 const char *executor_type_name(enum executor_type t); /* "constant-vus" … */

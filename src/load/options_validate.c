@@ -57,10 +57,6 @@ static int check_supported(const struct options *o)
         return missing("the option `tlsCipherSuites`");
     if (o->tls_auth != NULL && strcmp(o->tls_auth, "[]") != 0)
         return missing("the option `tlsAuth`");
-    if (o->paused.value)
-        return missing("the option `paused`");
-    if (o->linger.value)
-        return missing("the option `linger`");
     return 0;
 }
 

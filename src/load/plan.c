@@ -35,10 +35,16 @@ static bool is_arrival(const struct scenario *s)
     return s->type == EXECUTOR_CONSTANT_ARRIVAL_RATE || s->type == EXECUTOR_RAMPING_ARRIVAL_RATE;
 }
 
+/* Nobody knows how long pauses will be, or, without a duration, when it ends. */
+static bool is_external(const struct scenario *s)
+{
+    return s->type == EXECUTOR_EXTERNALLY_CONTROLLED;
+}
+
 static int add_scenario(struct plan *p, const struct scenario *s, const struct segment *seg)
 {
     int64_t vus = segment_scale(seg, scenario_vus(s));
-    if (vus == 0)
+    if (vus == 0 && !is_external(s))
         return 0;
     if (vus > LOAD_VUS_MAX)
         return err_set(E_LIMIT, "scenario %s wants %lld virtual users; the most are %d", s->name,
@@ -59,8 +65,10 @@ static int add_scenario(struct plan *p, const struct scenario *s, const struct s
         if (rc < 0)
             return rc;
     }
-    p->scenarios[p->scenarios_len++] = ps;
     p->end_ns = MAX(p->end_ns, ps.end_ns);
+    if (is_external(s) && s->duration.ns == 0)
+        ps.stop_ns = ps.end_ns = PLAN_FOREVER_NS;
+    p->scenarios[p->scenarios_len++] = ps;
     return 0;
 }
 

@@ -16,6 +16,9 @@
 
 #include <stdint.h>
 
+/* The end of what has none; sums with clocks stay in range. */
+#define PLAN_FOREVER_NS (INT64_MAX / 4)
+
 struct window {
     int64_t start_ns;  /* first iteration, since the start of the test */
     int64_t stop_ns;   /* no iteration begins at or after it */

@@ -10,6 +10,8 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "load/control.h"
+#include "load/external.h"
 #include "load/run_int.h"
 #include "output/samples.h"
 
@@ -53,9 +55,21 @@ void run_abort(struct run *r, const char *message)
         run_fail(r, err_exit(err_set(E_SCRIPT, "%s", message), EXIT_SCRIPT_ABORTED));
 }
 
+void run_end_linger(struct run *r)
+{
+    if (!r->lingering)
+        return;
+    r->lingering = false;
+    co_wake(r->main);
+}
+
 static void on_signal(void *arg, int signum)
 {
     struct run *r = arg;
+    if (r->lingering) { /* it has ended: its result stands */
+        run_end_linger(r);
+        return;
+    }
     r->signals++;
     if (r->signals > 1) {
         if (r->req->ui != NULL && r->req->ui->killed != NULL)
@@ -144,7 +158,8 @@ uint32_t run_count_workers(const struct run *r)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     uint32_t n = r->req->workers != 0 ? r->req->workers : cores > 0 ? (uint32_t)cores : 1;
-    n = MIN(n, r->plan.vus_most); /* one without virtual users would only wait */
+    if (r->externals_len == 0)        /* else there may be more than planned */
+        n = MIN(n, r->plan.vus_most); /* one without virtual users would only wait */
     return MAX(MIN(n, (uint32_t)LOAD_WORKERS_MAX), 1u);
 }
 
@@ -157,7 +172,8 @@ static int make_worker(struct run *r, uint32_t i)
     w->scenarios = mem_calloc(r->plan.scenarios_len + 1, sizeof *w->scenarios);
     if (w->counters == NULL || w->scenarios == NULL)
         return -ENOMEM;
-    return shard_new(r->metrics, &w->shard);
+    int rc = external_worker_init(w);
+    return rc < 0 ? rc : shard_new(r->metrics, &w->shard);
 }
 
 static void init_shared(struct run *r)
@@ -170,6 +186,7 @@ static void init_shared(struct run *r)
 static int make_workers(struct run *r)
 {
     uint32_t n = run_count_workers(r);
+    r->paused = r->options.paused.value;
     r->shared = mem_calloc(r->plan.scenarios_len + 1, sizeof *r->shared);
     r->scenario_status =
         arena_calloc(&r->arena, r->plan.scenarios_len + 1, sizeof *r->scenario_status);
@@ -235,6 +252,23 @@ static void init_vus(struct run *r)
         run_fail(r, rc);
     while (!all_ready(r))
         run_wait();
+    r->workers_ready = rc == 0 && r->end == RUN_GOES_ON;
+}
+
+/* `paused`: all is made, and nothing begins before somebody says so. */
+static void wait_resumed(struct run *r)
+{
+    if (!r->paused || r->end != RUN_GOES_ON)
+        return;
+    r->phase = RUN_PHASE_PAUSED;
+    if (r->control == NULL)
+        log_warning("the test is paused, and without --address nobody can resume it");
+    r->interruptible = true;
+    while (r->paused && r->end == RUN_GOES_ON)
+        if (co_wait(CO_FOREVER) < 0)
+            break;
+    r->interruptible = false;
+    co_cancel_clear();
 }
 
 static bool setup(struct run *r)
@@ -260,6 +294,7 @@ static void run_executors(struct run *r)
     }
     if (r->end == RUN_GOES_ON) {
         r->zero_ns = clock_mono_ns();
+        external_prepare(r);
         for (uint32_t i = 0; i < r->workers_len; i++)
             worker_go(&r->workers[i], r->zero_ns);
     }
@@ -296,6 +331,8 @@ static enum output_end end_of(const struct run *r)
         break;
     }
     switch (r->end_err.exit_code) {
+    case EXIT_REST_STOPPED:
+        return OUTPUT_END_ABORTED_USER;
     case EXIT_SCRIPT:
         return OUTPUT_END_SCRIPT_ERROR;
     case EXIT_SCRIPT_ABORTED:
@@ -357,7 +394,7 @@ static struct output_result result_of(struct run *r)
         .thresholds = r->threshold_list,
         .thresholds_len = r->threshold_list_len,
         .thresholds_failed = r->thresholds_failed > 0,
-        .duration_ns = r->start_ns != 0 ? r->stop_ns - r->start_ns : 0,
+        .duration_ns = run_elapsed_ns(r),
     };
 }
 
@@ -394,12 +431,47 @@ static void conclude(struct run *r, bool ran)
         show(r, r->req->ui->ended);
 }
 
+/* `linger`: the process stays, and with it what can be asked of it, until it is told to end. */
+static void linger(struct run *r)
+{
+    bool wanted = r->options.linger.value && r->signals == 0;
+    if (!wanted)
+        return;
+    r->lingering = true;
+    if (r->req->ui != NULL && r->req->ui->lingering != NULL)
+        r->req->ui->lingering(r->req->ui->arg);
+    while (r->lingering)
+        run_wait();
+}
+
+static void stop_control(struct run *r)
+{
+    if (r->control == NULL)
+        return;
+    control_close(r);
+    r->req->control->stop(r->req->control_arg);
+    control_free(r);
+}
+
+static int start_control(struct run *r)
+{
+    if (r->req->control == NULL)
+        return 0;
+    int rc = control_open(r);
+    if (rc == 0)
+        rc = r->req->control->start(r->req->control_arg, r);
+    if (rc < 0)
+        control_free(r);
+    return rc;
+}
+
 /* From virtual users to the summary; outputs have started. */
 static void run_test_body(struct run *r)
 {
     if (r->req->ui != NULL)
         show(r, r->req->ui->described);
     init_vus(r);
+    wait_resumed(r);
     bool ran = r->end == RUN_GOES_ON, set_up = false;
     if (ran)
         set_up = setup(r);
@@ -412,6 +484,9 @@ static void run_test_body(struct run *r)
     r->stop_ns = clock_mono_ns();
     r->phase = RUN_PHASE_ENDED;
     stop_clocks(r);
+    if (ran)
+        linger(r);
+    stop_control(r);
     conclude(r, ran);
 }
 
@@ -421,12 +496,18 @@ static int run_prepare(struct run *r)
     int rc = run_load(r);
     r->interruptible = false;
     co_cancel_clear();
+    if (rc == 0)
+        rc = external_init(r);
     /* Who wants what comes before the shards, which look at it when they are made. */
     if (rc == 0 && r->req->summary_mode == SUMMARY_FULL)
         metrics_want_sections(r->metrics);
+    if (rc == 0 && r->end == RUN_GOES_ON && r->req->control != NULL)
+        rc = r->req->control->open(r->req->control_arg);
     if (rc == 0 && r->end == RUN_GOES_ON)
         rc = run_outputs_start(r);
-    return rc == 0 ? make_workers(r) : rc;
+    if (rc == 0)
+        rc = make_workers(r);
+    return rc == 0 && r->end == RUN_GOES_ON ? start_control(r) : rc;
 }
 
 static void run_main(void *arg)
@@ -439,6 +520,9 @@ static void run_main(void *arg)
         run_test_body(r);
     else if (r->shard != NULL)
         r->stop_ns = clock_mono_ns();
+    stop_control(r);
+    if (r->req->control != NULL)
+        r->req->control->close(r->req->control_arg);
     struct output_result result = result_of(r);
     run_outputs_stop(r, &result);
     for (uint32_t i = 0; i < r->workers_len; i++)
@@ -492,10 +576,12 @@ static void run_fini(struct run *r)
     metrics_free(r->metrics);
     registry_free(r->registry);
     mem_free(r->shared);
+    external_fini(r);
     buf_fini(&r->options_json);
     buf_fini(&r->archive_json);
     buf_fini(&r->script_json);
     buf_fini(&r->setup_data);
+    buf_fini(&r->late_setup_data);
     if (r->loop != NULL)
         loop_free(r->loop);
     arena_fini(&r->arena);
@@ -536,6 +622,7 @@ int run_drive(const struct run_request *req, const struct inspector *inspector, 
     buf_init(&r->archive_json, LOAD_JSON_BYTES);
     buf_init(&r->script_json, LOAD_JSON_BYTES);
     buf_init(&r->setup_data, LOAD_JSON_BYTES);
+    buf_init(&r->late_setup_data, LOAD_JSON_BYTES);
     timer_init(&r->second_tick, on_second);
     timer_init(&r->ui_tick, on_ui_tick);
     int rc = run_open(r);

@@ -30,12 +30,29 @@ enum exit_code {
     EXIT_SETUP_TIMEOUT = 100,
     EXIT_TEARDOWN_TIMEOUT = 101,
     EXIT_TIMEOUT = 102,
+    EXIT_REST_STOPPED = 103,
     EXIT_CONFIG = 104,
     EXIT_INTERRUPTED = 105,
+    EXIT_REST_START = 106,
     EXIT_SCRIPT = 107,
     EXIT_SCRIPT_ABORTED = 108,
     EXIT_MARKED_FAILED = 110,
     EXIT_USAGE = 255,
+};
+
+struct run;
+
+/*
+ * Somebody who steers the run from a thread of its own (the REST API), all called on the main
+ * thread; see load/control.h.  open() comes before outputs start, and its error ends the run.
+ * start() hands the run out, stop() returns when nobody uses it any more; each once or not at all,
+ * as is close(), which comes last.
+ */
+struct run_control_ops {
+    int (*open)(void *arg);
+    int (*start)(void *arg, struct run *r);
+    void (*stop)(void *arg);
+    void (*close)(void *arg);
 };
 
 /* How a run shows itself; called on the main thread, must not wait.  Any may be NULL. */
@@ -47,6 +64,8 @@ struct run_ui {
     void (*tick)(void *arg, const struct run_status *s);
     /* Something that the summary gives out: text for "stdout" or "stderr", or a file's content. */
     void (*summary)(void *arg, struct str destination, const void *data, size_t len);
+    /* The test is over, and the run stays until it is told to end (`linger`). */
+    void (*lingering)(void *arg);
     /* After the summary: the progress as it was at the end. */
     void (*ended)(void *arg, const struct run_status *s);
     /* Second signal: ends the process at once. */
@@ -84,6 +103,8 @@ struct run_request {
     const struct output *outputs; /* run_test() starts and stops, the caller frees them */
     size_t outputs_len;
     const struct run_ui *ui;
+    const struct run_control_ops *control; /* NULL: nobody steers */
+    void *control_arg;
 };
 
 /* What a script says of its test. */

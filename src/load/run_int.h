@@ -84,6 +84,11 @@ struct vu {
     struct vu *next_idle;
     bool assigned;               /* was handed an iteration */
     uint32_t extra_of, extra_id; /* while it is made later: scenario, number from 0 */
+    /* Externally controlled only. */
+    struct vu *next_member, *next_extra;
+    struct window own_window; /* of those beyond the plan */
+    uint32_t external_index;
+    bool external_active;
 };
 
 /* The coroutine that hands out a scenario's iterations on one worker. */
@@ -110,9 +115,10 @@ struct worker {
     uint32_t vus_len;
     struct arrival *arrivals;
     uint32_t arrivals_len;
-    uint32_t running;  /* coroutines of virtual users and of arrivals */
-    struct co *boss;   /* init, then waits for the virtual users */
-    struct timer tick; /* once a second: closes time buckets */
+    struct keeper *keepers; /* [run.externals_len] */
+    uint32_t running;       /* coroutines of virtual users, of arrivals, of keepers */
+    struct co *boss;        /* init, then waits for the virtual users */
+    struct timer tick;      /* once a second: closes time buckets */
     bool go, aborted, quit;
     int64_t start_ns; /* mono: zero of the timetable; valid once `go` */
     enum worker_state state;
@@ -143,6 +149,8 @@ void vu_main(void *arg); /* coroutine: its timetable */
 /* One iteration, which begins at `*now_ns` (monotonic) and leaves its end there; false when it was
  * interrupted. */
 YIELDS bool vu_iteration(struct vu *v, int64_t *now_ns);
+/* Between two of them: lets others have their turn when this one has been long. */
+YIELDS void vu_yield_turn(struct vu *v, int64_t *now_ns);
 
 /* Between iterations: waits while the outputs of single samples are behind, not beyond `until_ns`.
  */
@@ -187,12 +195,15 @@ struct run {
     struct settings settings;        /* (w) */
     struct dns_cache *dns;           /* (w) */
     struct thresholds thresholds;
-    struct buf options_json; /* derived, for VMs (w) */
-    struct buf archive_json; /* consolidated */
-    struct buf script_json;  /* of the script alone; for run_inspect() only */
-    struct buf setup_data;   /* (w) from `go` on */
-    int64_t wall_offset_ns;  /* (w) */
-    bool has_setup, has_teardown, has_summary;
+    struct buf options_json;    /* derived, for VMs (w) */
+    struct buf archive_json;    /* consolidated */
+    struct buf script_json;     /* of the script alone; for run_inspect() only */
+    struct buf setup_data;      /* (w) from `go` on */
+    struct buf late_setup_data; /* what was put in its place after that */
+    bool has_late_setup_data;
+    int64_t wall_offset_ns;                    /* (w) */
+    bool has_setup, has_teardown, has_summary; /* to be run */
+    bool exports_setup, exports_teardown;
 
     struct shard *shard; /* of setup, teardown and gauges */
     struct dialer *dialer;
@@ -200,12 +211,22 @@ struct run {
     struct worker *workers;
     uint32_t workers_len;
     struct scenario_shared *shared; /* [plan.scenarios_len] (w) */
+    struct external *externals;     /* externally controlled scenarios; length (w) */
+    size_t externals_len;
+    bool external_busy;            /* a change of theirs is under way */
+    _Atomic uint32_t external_ids; /* virtual users made beyond plan.vus_most */
+    struct control *control;       /* NULL: nobody may ask */
+    bool workers_ready;            /* all threads run, with loops of their own */
+    bool lingering;
 
     enum run_phase phase;
     int64_t began_ns; /* mono: init begins; 0 before */
     int64_t start_ns; /* mono: setup begins; 0 before */
     int64_t zero_ns;  /* mono: executors begin; 0 before */
     int64_t stop_ns;  /* mono: after teardown; 0 before */
+    _Atomic bool paused;
+    _Atomic int64_t paused_ns;       /* mono: since when; valid while `paused` and started */
+    _Atomic int64_t paused_total_ns; /* pauses that are over */
 
     enum run_end end;
     _Atomic bool marked_failed; /* by the script, exec.test.fail() */
@@ -214,11 +235,10 @@ struct run {
     int end_code;
     struct err end_err;
     bool interruptible; /* the main coroutine is in something that a stop should cancel */
-    bool timed_out;
     bool stopping_outputs;
     uint32_t signals;
 
-    struct timer ui_tick, second_tick, timeout;
+    struct timer ui_tick, second_tick;
     struct co *threshold_co; /* while thresholds are watched */
     bool threshold_stop;
     size_t thresholds_failed;
@@ -242,6 +262,11 @@ void run_fail(struct run *r, int code);
 /* The same because the script wants it so. */
 void run_abort(struct run *r, const char *message);
 
+/* The test is over and only lingers: lets it go. */
+void run_end_linger(struct run *r);
+/* Since setup() began, without pauses; 0 before. Any thread. */
+int64_t run_elapsed_ns(const struct run *r);
+
 /* Until somebody wakes the coroutine. Where nothing may end the wait early, callers loop on their
  * condition, and nobody cancels. */
 static inline void run_wait(void)
@@ -255,6 +280,12 @@ YIELDS NODISCARD int run_load(struct run *r); /* first init, options, plan, thre
 YIELDS NODISCARD int run_setup(struct run *r);
 YIELDS NODISCARD int run_teardown(struct run *r);
 YIELDS NODISCARD int run_summary(struct run *r, const struct snapshot *s);
+
+/* The functions themselves, whatever the options say; on any coroutine of the main loop. */
+YIELDS NODISCARD int run_call_setup(struct run *r);
+YIELDS NODISCARD int run_call_teardown(struct run *r);
+struct str run_setup_data(const struct run *r); /* as it is now; main thread */
+NODISCARD int run_put_setup_data(struct run *r, struct str json);
 
 uint32_t run_count_workers(const struct run *r); /* threads that will run iterations */
 

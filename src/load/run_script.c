@@ -210,8 +210,10 @@ static int prepare(struct run *r, struct js_vm *vm)
         rc = plan_make(&r->derived, &r->segment, &r->plan);
     if (rc == 0)
         rc = run_thresholds_init(r);
-    r->has_setup = js_vm_has_export(vm, "setup") && !r->options.no_setup.value;
-    r->has_teardown = js_vm_has_export(vm, "teardown") && !r->options.no_teardown.value;
+    r->exports_setup = js_vm_has_export(vm, "setup");
+    r->exports_teardown = js_vm_has_export(vm, "teardown");
+    r->has_setup = r->exports_setup && !r->options.no_setup.value;
+    r->has_teardown = r->exports_teardown && !r->options.no_teardown.value;
     r->has_summary = js_vm_has_export(vm, "handleSummary");
     return rc;
 }
@@ -253,7 +255,7 @@ static int open_stage(struct run *r, struct stage_run *s, enum js_stage stage, c
     if (rc == 0)
         rc = js_vm_set_options(s->vm, buf_view(&r->options_json));
     if (rc == 0 && stage != JS_STAGE_SETUP)
-        rc = js_vm_set_setup_data(s->vm, buf_view(&r->setup_data));
+        rc = js_vm_set_setup_data(s->vm, run_setup_data(r));
     s->host.stage = stage;
     s->host.group = str_of(group);
     s->host.tags = run_tagset(r, r->shard, group);
@@ -277,27 +279,36 @@ static void close_stage(struct run *r, struct stage_run *s)
     metadata_fini(&s->metadata);
 }
 
+/* How long something of the script's may take on the calling coroutine. */
+struct limit {
+    struct timer timer;
+    struct co *co;
+    bool timed_out;
+};
+
 static void on_timeout(struct timer *t)
 {
-    struct run *r = CONTAINER_OF(t, struct run, timeout);
-    r->timed_out = true;
-    co_cancel(r->main);
+    struct limit *l = CONTAINER_OF(t, struct limit, timer);
+    l->timed_out = true;
+    co_cancel(l->co);
 }
 
-/* Between these two the main coroutine is cancelled when the time is over, and by a signal when
- * `interruptible`. The second puts the main coroutine in order and says which of them it was. */
-static int limit_begin(struct run *r, int64_t limit_ns, bool interruptible)
+/* Between these two the coroutine is cancelled when the time is over, and the main one by a signal
+ * when `interruptible`. The second puts the coroutine in order; `timed_out` says which it was. */
+static int limit_begin(struct run *r, struct limit *l, int64_t limit_ns, bool interruptible)
 {
-    r->timed_out = false;
-    r->interruptible = interruptible;
-    timer_init(&r->timeout, on_timeout);
-    return timer_start(r->loop, &r->timeout, clock_mono_ns() + limit_ns);
+    *l = (struct limit){.co = co_self()};
+    if (l->co == r->main)
+        r->interruptible = interruptible;
+    timer_init(&l->timer, on_timeout);
+    return timer_start(r->loop, &l->timer, clock_mono_ns() + limit_ns);
 }
 
-static void limit_end(struct run *r)
+static void limit_end(struct run *r, struct limit *l)
 {
-    timer_stop(r->loop, &r->timeout);
-    r->interruptible = false;
+    timer_stop(r->loop, &l->timer);
+    if (l->co == r->main)
+        r->interruptible = false;
     co_cancel_clear();
 }
 
@@ -317,13 +328,49 @@ static int64_t limit_of(struct opt_dur d)
 static int call_stage(struct run *r, struct stage_run *s, const char *name, struct buf *ret_json,
                       int64_t limit_ns, bool interruptible, int exit_code)
 {
-    int rc = limit_begin(r, limit_ns, interruptible);
+    struct limit limit;
+    int rc = limit_begin(r, &limit, limit_ns, interruptible);
     if (rc < 0)
         return rc;
     rc = js_vm_call(s->vm, name, ret_json);
-    limit_end(r);
-    if (rc == -ECANCELED && r->timed_out)
+    limit_end(r, &limit);
+    if (rc == -ECANCELED && limit.timed_out)
         return timeout_error(name, limit_ns, exit_code);
+    return script_error(rc);
+}
+
+struct str run_setup_data(const struct run *r)
+{
+    return buf_view(r->has_late_setup_data ? &r->late_setup_data : &r->setup_data);
+}
+
+/* Virtual users read the first one from the moment that executors begin. */
+int run_put_setup_data(struct run *r, struct str json)
+{
+    bool late = r->zero_ns != 0;
+    struct buf *to = late ? &r->late_setup_data : &r->setup_data;
+    buf_reset(to);
+    buf_str(to, json);
+    r->has_late_setup_data = late;
+    return buf_finish(to);
+}
+
+int run_call_setup(struct run *r)
+{
+    if (!r->exports_setup)
+        return 0;
+    CLEANUP(buf_fini) struct buf data;
+    buf_init(&data, LOAD_JSON_BYTES);
+    struct stage_run s;
+    int rc = open_stage(r, &s, JS_STAGE_SETUP, "::setup");
+    if (rc == 0)
+        rc = call_stage(r, &s, "setup", &data, limit_of(r->options.setup_timeout), true,
+                        EXIT_SETUP_TIMEOUT);
+    if (rc == 0)
+        rc = buf_finish(&data);
+    if (rc == 0)
+        rc = run_put_setup_data(r, buf_view(&data));
+    close_stage(r, &s);
     return script_error(rc);
 }
 
@@ -331,23 +378,21 @@ int run_setup(struct run *r)
 {
     if (!r->has_setup)
         return 0;
-    struct stage_run s;
     r->interruptible = true;
-    int rc = open_stage(r, &s, JS_STAGE_SETUP, "::setup");
-    if (rc == 0)
-        rc = call_stage(r, &s, "setup", &r->setup_data, limit_of(r->options.setup_timeout), true,
-                        EXIT_SETUP_TIMEOUT);
+    int rc = run_call_setup(r);
     r->interruptible = false;
     co_cancel_clear();
-    if (rc == 0)
-        rc = buf_finish(&r->setup_data);
-    close_stage(r, &s);
-    return script_error(rc);
+    return rc;
 }
 
 int run_teardown(struct run *r)
 {
-    if (!r->has_teardown)
+    return r->has_teardown ? run_call_teardown(r) : 0;
+}
+
+int run_call_teardown(struct run *r)
+{
+    if (!r->exports_teardown)
         return 0;
     struct stage_run s;
     int rc = open_stage(r, &s, JS_STAGE_TEARDOWN, "::teardown");
@@ -406,11 +451,11 @@ static int make_input(struct run *r, const struct snapshot *s, struct summary_in
         .metrics = r->metrics,
         .snapshot = s,
         .thresholds = r->req->no_thresholds ? NULL : &r->thresholds,
-        .duration_ns = r->stop_ns - r->start_ns,
+        .duration_ns = run_elapsed_ns(r),
         .mode = r->req->summary_mode,
         .color = r->req->color,
         .time_unit = time_unit(r->derived.summary_time_unit),
-        .setup_data = buf_view(&r->setup_data),
+        .setup_data = run_setup_data(r),
         .stdout_tty = r->req->stdout_tty,
         .stderr_tty = r->req->stderr_tty,
         .no_color = r->req->no_color,
@@ -436,13 +481,14 @@ static int handle_summary(struct run *r, const struct summary_input *in)
     int rc = summary_data_json(in, &data);
     if (rc < 0)
         return rc;
+    struct limit l;
     rc = open_stage(r, &s, JS_STAGE_SUMMARY, "");
     if (rc == 0)
-        rc = limit_begin(r, limit, false);
+        rc = limit_begin(r, &l, limit, false);
     if (rc == 0) {
         rc = js_vm_handle_summary(s.vm, buf_view(&data), emit_entry, r);
-        limit_end(r);
-        if (rc == -ECANCELED && r->timed_out)
+        limit_end(r, &l);
+        if (rc == -ECANCELED && l.timed_out)
             rc = timeout_error("handleSummary", limit, EXIT_TIMEOUT);
     }
     close_stage(r, &s);

@@ -2,8 +2,17 @@
 
 #include "base/clock.h"
 #include "load/arrival.h"
+#include "load/external.h"
 #include "load/run_int.h"
 #include "load/scenario.h"
+
+int64_t run_elapsed_ns(const struct run *r)
+{
+    if (r->start_ns == 0)
+        return 0;
+    int64_t now_ns = r->paused ? r->paused_ns : r->stop_ns != 0 ? r->stop_ns : clock_mono_ns();
+    return now_ns - r->start_ns - r->paused_total_ns;
+}
 
 uint32_t run_vus_active(const struct run *r)
 {
@@ -60,14 +69,16 @@ static void fill_scenario(struct run *r, size_t at, int64_t now_ns, struct scena
 {
     const struct plan_scenario *ps = &r->plan.scenarios[at];
     *s = (struct scenario_status){.config = ps->config,
-                                  .duration_ns = ps->stop_ns - ps->start_ns,
+                                  .duration_ns = scenario_duration_ns(ps->config),
                                   .vus_max = ps->vus,
                                   .iterations_total = iterations_total(ps)};
     sum_scenario(r, at, s);
+    if (external_is(ps->config))
+        s->vus_max = external_vus_max(r, at);
     int64_t ended = atomic_load_explicit(&r->shared[at].ended_ns, memory_order_relaxed);
     bool over = ended != 0 || r->phase >= RUN_PHASE_TEARDOWN;
     if (ended != 0)
-        now_ns = ended - r->zero_ns;
+        now_ns = ended - r->zero_ns - r->paused_total_ns;
     int64_t passed_ns = MAX(now_ns, (int64_t)0);
     s->waiting_ns = MAX(ps->start_ns - passed_ns, (int64_t)0);
     int64_t within_ns = passed_ns > ps->start_ns ? passed_ns - ps->start_ns : 0;
@@ -88,15 +99,14 @@ static void fill_scenario(struct run *r, size_t at, int64_t now_ns, struct scena
 
 void run_status_fill(struct run *r, struct run_status *s)
 {
-    int64_t now = clock_mono_ns();
-    int64_t until = r->stop_ns != 0 ? r->stop_ns : now;
     *s = (struct run_status){
         .phase = r->phase,
+        .paused = r->paused && r->phase == RUN_PHASE_RUNNING,
         .script_arg = r->req->script_arg,
         .outputs = r->descriptions,
         .outputs_len = r->outputs_started,
         .segment = &r->segment,
-        .elapsed_ns = r->start_ns != 0 ? until - r->start_ns : 0,
+        .elapsed_ns = run_elapsed_ns(r),
         .duration_max_ns = r->plan.end_ns,
         .vus_active = run_vus_active(r),
         .vus_ready = run_vus_ready(r),
@@ -106,7 +116,7 @@ void run_status_fill(struct run *r, struct run_status *s)
         .scenarios_len = r->plan.scenarios_len,
     };
     sum_iterations(r, s);
-    int64_t since_zero = r->zero_ns != 0 ? until - r->zero_ns : -1;
+    int64_t since_zero = r->zero_ns != 0 ? s->elapsed_ns - (r->zero_ns - r->start_ns) : -1;
     for (size_t i = 0; i < r->plan.scenarios_len; i++)
         fill_scenario(r, i, since_zero, &r->scenario_status[i]);
 }

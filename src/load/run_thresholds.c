@@ -99,6 +99,8 @@ struct snapshot *run_live_snapshot(struct run *r)
     if (snapshot_new(r->metrics, &t.snapshot) < 0)
         return NULL;
     t.rc = shard_merge_into(r->shard, t.snapshot);
+    if (!r->workers_ready)
+        return t.snapshot; /* they have measured nothing yet */
     mail_send(r->workers[0].loop, &t.mail);
     while (!t.back)
         run_wait(); /* `t` is on this stack: nothing may end this wait early */
@@ -143,8 +145,7 @@ static void evaluate_once(struct run *r)
         log_warning("no memory to evaluate thresholds");
         return;
     }
-    struct threshold_verdict v =
-        thresholds_evaluate(&r->thresholds, s, clock_mono_ns() - r->start_ns, false);
+    struct threshold_verdict v = thresholds_evaluate(&r->thresholds, s, run_elapsed_ns(r), false);
     snapshot_free(s);
     if (v.abort && r->end == RUN_GOES_ON)
         abort_run(r);
@@ -167,8 +168,7 @@ void run_thresholds_main(void *arg)
 
 void run_thresholds_final(struct run *r, const struct snapshot *s)
 {
-    struct threshold_verdict v =
-        thresholds_evaluate(&r->thresholds, s, r->stop_ns - r->start_ns, true);
+    struct threshold_verdict v = thresholds_evaluate(&r->thresholds, s, run_elapsed_ns(r), true);
     r->thresholds_failed = v.failed;
     copy_results(r);
 }

@@ -43,6 +43,8 @@ int64_t scenario_vus(const struct scenario *s)
     case EXECUTOR_CONSTANT_ARRIVAL_RATE:
     case EXECUTOR_RAMPING_ARRIVAL_RATE:
         return int_or(s->max_vus, s->pre_allocated_vus.value);
+    case EXECUTOR_EXTERNALLY_CONTROLLED:
+        return int_or(s->max_vus, s->vus.value);
     case EXECUTOR_LEN:
         break;
     }
@@ -73,6 +75,7 @@ int64_t scenario_duration_ns(const struct scenario *s)
     switch (s->type) {
     case EXECUTOR_CONSTANT_VUS:
     case EXECUTOR_CONSTANT_ARRIVAL_RATE:
+    case EXECUTOR_EXTERNALLY_CONTROLLED:
         return s->duration.ns;
     case EXECUTOR_SHARED_ITERATIONS:
     case EXECUTOR_PER_VU_ITERATIONS:
@@ -88,6 +91,8 @@ int64_t scenario_duration_ns(const struct scenario *s)
 
 int64_t scenario_graceful_stop_ns(const struct scenario *s)
 {
+    if (s->type == EXECUTOR_EXTERNALLY_CONTROLLED)
+        return 0;
     return dur_or(s->graceful_stop, SECONDS_GRACEFUL * NS_PER_S);
 }
 
@@ -217,6 +222,23 @@ static void check_arrival(const struct scenario *s, struct buf *out)
         problem(out, "maxVUs can't be less than preAllocatedVUs");
 }
 
+static void check_external(const struct scenario *s, struct buf *out)
+{
+    if (s->vus.value < 0)
+        problem(out, "the number of VUs can't be negative");
+    if (scenario_vus(s) < s->vus.value)
+        problem(out,
+                "the number of active VUs (%lld) must be less than or equal to the number of "
+                "maxVUs (%lld)",
+                (long long)s->vus.value, (long long)scenario_vus(s));
+    if (!s->duration.set)
+        problem(out, "the duration must be specified, for infinite duration use 0");
+    else if (s->duration.ns < 0)
+        problem(out, "the duration can't be negative, for infinite duration use 0");
+    if (s->graceful_stop.set)
+        problem(out, "gracefulStop is not supported by the externally controlled executor");
+}
+
 void scenario_validate(const struct scenario *s, struct buf *out)
 {
     check_base(s, out);
@@ -236,6 +258,9 @@ void scenario_validate(const struct scenario *s, struct buf *out)
     case EXECUTOR_CONSTANT_ARRIVAL_RATE:
     case EXECUTOR_RAMPING_ARRIVAL_RATE:
         check_arrival(s, out);
+        break;
+    case EXECUTOR_EXTERNALLY_CONTROLLED:
+        check_external(s, out);
         break;
     case EXECUTOR_LEN:
         break;
@@ -329,6 +354,11 @@ void scenario_describe(const struct scenario *s, const struct segment *seg, stru
                    rate_per_s(s, seg, highest_target(s->start_rate.value, &s->stages)), length,
                    s->stages.len);
         break;
+    case EXECUTOR_EXTERNALLY_CONTROLLED:
+        buf_printf(out, "Externally controlled execution with %lld VUs, %lld max VUs, %s duration",
+                   (long long)s->vus.value, (long long)scenario_vus(s),
+                   s->duration.ns > 0 ? length : "infinite");
+        return;
     case EXECUTOR_LEN:
         break;
     }

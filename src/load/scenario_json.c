@@ -27,18 +27,21 @@ static const struct {
      ON(EXECUTOR_RAMPING_ARRIVAL_RATE)},
     {"rate", offsetof(struct scenario, rate), FIELD_INT, ON(EXECUTOR_CONSTANT_ARRIVAL_RATE)},
     {"timeUnit", offsetof(struct scenario, time_unit), FIELD_DUR, ON_ARRIVAL},
-    {"vus", offsetof(struct scenario, vus), FIELD_INT, ON_LOOPING},
+    {"vus", offsetof(struct scenario, vus), FIELD_INT,
+     ON_LOOPING | ON(EXECUTOR_EXTERNALLY_CONTROLLED)},
     {"startVUs", offsetof(struct scenario, start_vus), FIELD_INT, ON(EXECUTOR_RAMPING_VUS)},
     {"iterations", offsetof(struct scenario, iterations), FIELD_INT, ON_ITERATIONS},
     {"maxDuration", offsetof(struct scenario, max_duration), FIELD_DUR, ON_ITERATIONS},
     {"stages", offsetof(struct scenario, stages), FIELD_STAGES,
      ON(EXECUTOR_RAMPING_VUS) | ON(EXECUTOR_RAMPING_ARRIVAL_RATE)},
     {"duration", offsetof(struct scenario, duration), FIELD_DUR,
-     ON(EXECUTOR_CONSTANT_VUS) | ON(EXECUTOR_CONSTANT_ARRIVAL_RATE)},
+     ON(EXECUTOR_CONSTANT_VUS) | ON(EXECUTOR_CONSTANT_ARRIVAL_RATE) |
+         ON(EXECUTOR_EXTERNALLY_CONTROLLED)},
     {"gracefulRampDown", offsetof(struct scenario, graceful_ramp_down), FIELD_DUR,
      ON(EXECUTOR_RAMPING_VUS)},
     {"preAllocatedVUs", offsetof(struct scenario, pre_allocated_vus), FIELD_INT, ON_ARRIVAL},
-    {"maxVUs", offsetof(struct scenario, max_vus), FIELD_INT, ON_ARRIVAL},
+    {"maxVUs", offsetof(struct scenario, max_vus), FIELD_INT,
+     ON_ARRIVAL | ON(EXECUTOR_EXTERNALLY_CONTROLLED)},
 };
 
 static int json_own_field(struct arena *a, struct scenario *s, struct str name, yyjson_val *v)

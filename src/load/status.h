@@ -15,7 +15,8 @@
 #include <stdint.h>
 
 enum run_phase {
-    RUN_PHASE_INIT, /* virtual users are being made */
+    RUN_PHASE_INIT,   /* virtual users are being made */
+    RUN_PHASE_PAUSED, /* they are, and wait to be let go */
     RUN_PHASE_SETUP,
     RUN_PHASE_RUNNING,
     RUN_PHASE_TEARDOWN, /* executors have ended */
@@ -45,12 +46,13 @@ struct scenario_status {
 
 struct run_status {
     enum run_phase phase;
+    bool paused; /* in the middle: only externally controlled scenarios can */
     const char *script_arg;
     const char **outputs; /* descriptions */
     size_t outputs_len;
     const struct segment *segment; /* what of the whole test runs here */
-    int64_t elapsed_ns;
-    int64_t duration_max_ns; /* incl. gracefulStop */
+    int64_t elapsed_ns;            /* pauses not counted */
+    int64_t duration_max_ns;       /* incl. gracefulStop */
     uint32_t vus_active, vus_ready, vus_planned, vus_max;
     uint64_t iterations_full, iterations_interrupted;
     const struct scenario_status *scenarios; /* sorted by (startTime, name) */

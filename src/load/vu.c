@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "load/arrival.h"
+#include "load/external.h"
 #include "load/run_int.h"
 #include "load/scenario.h"
 #include "output/samples.h"
@@ -45,8 +46,10 @@ int vu_init(struct vu *v, struct worker *w, uint32_t id)
     v->host.vu_id = id + 1;
     v->host.metadata = &v->metadata;
     v->host.local_ip = settings_local_ip(&r->settings, id);
-    v->windows = r->plan.windows + r->plan.first[id];
-    v->windows_end = r->plan.windows + r->plan.first[id + 1];
+    if (id < r->plan.vus_most) {
+        v->windows = r->plan.windows + r->plan.first[id];
+        v->windows_end = r->plan.windows + r->plan.first[id + 1];
+    }
     v->run_tags = v->host.tags;
     int rc = js_vm_new(r->program, &v->host, &v->vm);
     if (rc < 0)
@@ -250,7 +253,7 @@ static bool has_time(const struct worker *w, int64_t *now_ns, int64_t stop_ns)
     return !w->aborted && *now_ns < stop_ns;
 }
 
-static void yield_turn(struct vu *v, int64_t *now_ns)
+void vu_yield_turn(struct vu *v, int64_t *now_ns)
 {
     if (*now_ns - loop_now_ns(v->host.loop) <= TURN_NS)
         return;
@@ -277,7 +280,7 @@ static bool loop_window(struct vu *v, const struct window *win, uint64_t *done)
             co_cancel_clear();
             return true; /* only the window's hard end interrupts */
         }
-        yield_turn(v, &now_ns);
+        vu_yield_turn(v, &now_ns);
     }
     return !w->aborted;
 }
@@ -331,7 +334,7 @@ static bool run_window(struct vu *v, const struct window *win)
     if (co_sleep_until(w->start_ns + win->start_ns) < 0 || w->aborted)
         return false;
     int rc = enter_scenario(v, win);
-    if (rc == 0)
+    if (rc == 0 && !external_is(v->scenario->config)) /* else the keeper ends it */
         rc = timer_start(w->loop, &v->hard, w->start_ns + hard_end(win));
     if (rc < 0) {
         log_error("scenario %s: virtual user %u can't start: %s", v->scenario->config->name,
@@ -340,8 +343,13 @@ static bool run_window(struct vu *v, const struct window *win)
         return true;
     }
     uint64_t done = 0;
-    bool goes_on =
-        arrival_is(v->scenario->config) ? arrival_window(v, win) : looping_window(v, win, &done);
+    bool goes_on;
+    if (arrival_is(v->scenario->config))
+        goes_on = arrival_window(v, win);
+    else if (external_is(v->scenario->config))
+        goes_on = external_window(v, win);
+    else
+        goes_on = looping_window(v, win, &done);
     timer_stop(w->loop, &v->hard);
     leave_scenario(v, done);
     return goes_on;

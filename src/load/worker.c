@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "load/arrival.h"
+#include "load/external.h"
 #include "load/run_int.h"
 
 #include <errno.h>
@@ -24,6 +25,8 @@ static void handle_abort(struct mail *m)
     for (uint32_t i = 0; i < w->arrivals_len; i++)
         if (w->arrivals[i].co != NULL)
             co_cancel(w->arrivals[i].co);
+    if (w->state == WORKER_RUNNING)
+        external_abort(w);
 }
 
 void worker_abort(struct worker *w)
@@ -146,7 +149,9 @@ static int spawn_all(struct worker *w)
         w->running++;
     }
     int rc = arrival_start(w);
-    return rc < 0 ? err_set_errno(rc, "start the arrival of iterations") : 0;
+    if (rc == 0)
+        rc = external_start(w);
+    return rc < 0 ? err_set_errno(rc, "start the scenarios") : 0;
 }
 
 static int run_vus(struct worker *w)
@@ -167,6 +172,7 @@ static void finish(struct worker *w)
     timer_stop(w->loop, &w->tick);
     for (uint32_t i = 0; i < w->vus_len; i++)
         vu_fini(&w->vus[i]);
+    external_finish(w);
     shard_finish(w->shard, clock_mono_ns() + w->run->wall_offset_ns);
 }
 
@@ -259,6 +265,7 @@ void worker_fini(struct worker *w)
     shard_free(w->shard);
     mem_free(w->vus);
     mem_free(w->arrivals);
+    external_worker_fini(w);
     mem_free(w->counters);
     mem_free(w->scenarios);
     mem_free(w->abort_message);
