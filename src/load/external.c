@@ -96,7 +96,7 @@ static void work(struct vu *v, struct keeper *k)
     add_active(v, c, 1);
     int64_t now_ns = clock_mono_ns();
     while (!w->aborted && is_wanted(k, v)) {
-        if (sample_stream_behind(w->run->samples)) {
+        if (w->run->samples != NULL && sample_stream_behind(w->run->samples)) {
             vu_wait_for_outputs(w, clock_mono_ns() + outputs_wait_ns);
             now_ns = clock_mono_ns();
             continue;
