@@ -115,7 +115,6 @@ static int print_options(void *arg, const struct run_inspection *what)
         buf_printf(&json, ",\"totalDuration\":\"%s\",\"maxVUs\":%u}", text, what->vus_max);
     }
     json_pretty(&out, buf_view(&json));
-    buf_byte(&out, '\n');
     int rc = buf_finish(&json) < 0 ? buf_finish(&json) : buf_finish(&out);
     if (rc == 0)
         screen_write(stdout, out.data, out.len);

@@ -71,7 +71,7 @@ static void write_json(struct buf *out, const struct imports *l)
         buf_z(out, i > 0 ? ",\n    " : "\n    ");
         buf_json_str(out, str_of(l->names[i]));
     }
-    buf_printf(out, "\n  ],\n  \"customBuildRequired\": %s\n}\n\n",
+    buf_printf(out, "\n  ],\n  \"customBuildRequired\": %s\n}\n",
                any_missing(l) ? "true" : "false");
 }
 
@@ -84,7 +84,7 @@ static void write_text(struct buf *out, const struct imports *l)
     buf_z(out, "\nImports:\n");
     for (size_t i = 0; i < l->len; i++)
         buf_printf(out, "  %s\n", l->names[i]);
-    buf_printf(out, "\nCustom Build Required: %s\n\n", any_missing(l) ? "yes" : "no");
+    buf_printf(out, "\nCustom Build Required: %s\n", any_missing(l) ? "yes" : "no");
 }
 
 static int show(struct run_cmd *c, const struct js_program *p)

@@ -4,6 +4,8 @@
 #include "codec/duration.h"
 #include "load/options_int.h"
 
+#include <stdlib.h>
+
 /* A JSON string as Go writes it: with <, > and & escaped, so that it can stand in HTML. */
 static void write_str(struct buf *out, struct str s)
 {
@@ -102,6 +104,27 @@ void options_write_stages(struct buf *out, const struct opt_stages *s)
         buf_byte(out, '}');
     }
     buf_byte(out, ']');
+}
+
+static int text_cmp(const void *a, const void *b)
+{
+    const char *const *x = a, *const *y = b;
+    return strcmp(*x, *y);
+}
+
+/* Those that exist, sorted, each once: k6 keeps a set. */
+static void write_system_tags(struct buf *out, const struct opt_strs *l)
+{
+    const char *names[TAG_SYSTEM_LEN];
+    uint32_t bits = 0;
+    struct opt_strs sorted = {.set = l->set, .items = names};
+    for (size_t i = 0; i < l->len; i++)
+        bits |= system_tags_parse(str_of(l->items[i]));
+    for (enum system_tag t = 0; t < TAG_SYSTEM_LEN; t++)
+        if ((bits & TAG_BIT(t)) != 0)
+            names[sorted.len++] = system_tag_name(t);
+    qsort(names, sorted.len, sizeof *names, text_cmp);
+    write_strs(out, &sorted);
 }
 
 static void write_scenarios(struct buf *out, const struct opt_scenarios *l)
@@ -234,12 +257,12 @@ void options_write_json(const struct options *o, struct buf *out)
     WRITE("noConnectionReuse", write_bool(out, o->no_connection_reuse));
     WRITE("noVUConnectionReuse", write_bool(out, o->no_vu_connection_reuse));
     WRITE("minIterationDuration", options_write_dur(out, o->min_iteration_duration));
-    WRITE("ext", buf_z(out, o->ext ? o->ext : "null"));
     if (o->cloud != NULL)
         WRITE("cloud", buf_z(out, o->cloud));
+    WRITE("ext", buf_z(out, o->ext ? o->ext : "null"));
     WRITE("summaryTrendStats", write_strs(out, &o->summary_trend_stats));
     WRITE("summaryTimeUnit", options_write_text(out, o->summary_time_unit));
-    WRITE("systemTags", write_strs(out, &o->system_tags));
+    WRITE("systemTags", write_system_tags(out, &o->system_tags));
     WRITE("tags", options_write_pairs(out, &o->tags));
     WRITE("metricSamplesBufferSize", options_write_int(out, o->metric_samples_buffer_size));
     WRITE("noCookiesReset", write_bool(out, o->no_cookies_reset));
