@@ -147,6 +147,9 @@
 #define CMD_HELP_BYTES     (1u << 20)  /* a help text, the arguments of a small command */
 #define CMD_TEMPLATE_BYTES (1u << 20)  /* a script to start from */
 #define CMD_PROGRESS_BYTES (4u << 20)  /* the progress block: a line a scenario */
+#define CMD_LOKI_BYTES     ((size_t)64 << 20) /* log lines that wait for a push */
+#define CMD_LOKI_REPLY_BYTES (64u << 10) /* what a Loki says of a push */
+#define LOKI_TIMEOUT_NS    (5 * NS_PER_S) /* of one push; the end of the program waits for the last */
 #define CMD_LOG_LINE_BYTES (16u << 20) /* one log line: a script may log a whole body */
 
 /* store */

@@ -16,7 +16,8 @@ const struct flag flags_global[] = {
     {.name = "log-output",
      .kind = FLAG_STRING,
      .value_name = "where",
-     .help = "log lines go to: stderr, stdout, none, file=PATH[,level=LEVEL]",
+     .help =
+         "log lines go to: stderr, stdout, none, file=PATH[,level=LEVEL], loki=URL[,KEY=VALUE...]",
      .initial = "stderr",
      .env = "K6_LOG_OUTPUT",
      .choices = "stderr stdout none file= loki="},

@@ -6,18 +6,25 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cmd/flags_int.h"
+#include "cmd/log_target.h"
+#include "cmd/loki.h"
 #include "cmd/screen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* The process's sinks; set up by main before anything logs from other threads. */
 static struct {
-    FILE *to;      /* stderr, stdout, a file; NULL: nowhere */
-    FILE *console; /* of console.*; NULL: with the others */
+    FILE *to;           /* stderr, stdout, a file; NULL: nowhere */
+    FILE *console;      /* of console.*; NULL: with the others */
+    struct loki *loki;  /* instead of `to` */
+    struct arena arena; /* of the target */
+    struct log_target target;
     enum log_form form;
     int64_t start_ns; /* wall */
     bool added;
@@ -180,6 +187,10 @@ static void sink(void *arg, const struct log_line *l)
     CLEANUP(buf_fini) struct buf out = {0};
     bool console = sinks.console != NULL && is_console(l);
     FILE *to = console ? sinks.console : sinks.to;
+    if (sinks.loki != NULL && !console) {
+        loki_add(sinks.loki, l);
+        return;
+    }
     if (to == NULL)
         return;
     enum log_form form = console && sinks.form == LOG_FORM_COLOR ? LOG_FORM_TEXT : sinks.form;
@@ -211,10 +222,35 @@ void log_sink_init(void)
     use(stderr, default_form(stderr, getenv("NO_COLOR") != NULL), LOG_INFO);
 }
 
+/* Straight to standard error, whatever the lines' own way is. */
+static void say(enum log_level level, const char *message, const struct log_field *fields, int n)
+{
+    CLEANUP(buf_fini) struct buf out = {0};
+    struct log_line line = {clock_wall_ns(), level, message, fields, n};
+    buf_init(&out, CMD_LOG_LINE_BYTES);
+    log_line_format(&out, &line, LOG_FORM_TEXT, sinks.start_ns);
+    screen_write(stderr, out.data, out.len);
+}
+
+static void loki_trouble(enum log_level level, const char *message)
+{
+    say(level, message, NULL, 0);
+}
+
+void log_sink_failure(const char *message, const struct log_field *fields, int fields_len)
+{
+    log_fields(LOG_ERROR, message, fields, fields_len);
+    if (sinks.loki != NULL)
+        say(LOG_ERROR, message, fields, fields_len);
+}
+
 void log_sink_fini(void)
 {
     log_remove_sink(sink, NULL);
     sinks.added = false;
+    loki_free(sinks.loki);
+    sinks.loki = NULL;
+    arena_fini(&sinks.arena);
     if (sinks.console != NULL)
         (void)fclose(sinks.console);
     if (sinks.to != NULL && sinks.to != stderr && sinks.to != stdout)
@@ -222,49 +258,20 @@ void log_sink_fini(void)
     sinks.console = sinks.to = NULL;
 }
 
-static int bad(const char *what, const char *value)
+static int open_append(const char *path, mode_t mode, FILE **ret)
 {
-    return err_exit(err_set(E_CONFIG, "unsupported log %s '%s'", what, value), FLAGS_EXIT);
-}
-
-static int open_append(const char *path, FILE **ret)
-{
-    *ret = fopen(path, "ae");
-    if (*ret == NULL)
-        return err_exit(err_set_errno(-errno, "open %s", path), FLAGS_EXIT);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, mode);
+    *ret = fd >= 0 ? fdopen(fd, "a") : NULL;
+    if (*ret == NULL) {
+        int rc = err_set_errno(-errno, "open %s", path);
+        if (fd >= 0)
+            (void)close(fd);
+        return err_exit(rc, FLAGS_EXIT);
+    }
     return 0;
 }
 
-static int parse_level(struct str name, enum log_level *ret)
-{
-    for (int l = LOG_DEBUG; l <= (int)LOG_ERROR; l++)
-        if (str_eqz(name, log_level_name((enum log_level)l)) ||
-            (l == (int)LOG_WARNING && str_eqz(name, "warn"))) {
-            *ret = (enum log_level)l;
-            return 0;
-        }
-    return -EINVAL;
-}
-
-/* "file=PATH[,level=LEVEL]" */
-static int open_file(const char *output, FILE **ret, enum log_level *level)
-{
-    struct str rest;
-    struct str path = str_cut(str_of(output + strlen("file=")), ',', &rest);
-    while (rest.ptr != NULL) {
-        struct str item = str_cut(rest, ',', &rest), value;
-        struct str key = str_cut(item, '=', &value);
-        if (!str_eqz(key, "level") || parse_level(value, level) < 0)
-            return bad("output", output);
-    }
-    char *z = str_dup(path);
-    if (z == NULL)
-        return err_set_errno(-ENOMEM, "log");
-    int rc = open_append(z, ret);
-    mem_free(z);
-    return rc;
-}
-
+/* A variable that is set to nothing says nothing. */
 static const char *or_env(const char *value, const char *env, const char *otherwise)
 {
     if (value == NULL)
@@ -272,35 +279,68 @@ static const char *or_env(const char *value, const char *env, const char *otherw
     return value != NULL && value[0] != '\0' ? value : otherwise;
 }
 
+static int open_target(const struct log_target *t, FILE **ret)
+{
+    switch (t->kind) {
+    case LOG_TARGET_STDERR:
+        *ret = stderr;
+        return 0;
+    case LOG_TARGET_STDOUT:
+        *ret = stdout;
+        return 0;
+    case LOG_TARGET_FILE:
+        return open_append(t->path, 0600, ret);
+    case LOG_TARGET_NONE:
+    case LOG_TARGET_LOKI:
+        break;
+    }
+    *ret = NULL;
+    return 0;
+}
+
+static enum log_form form_of(const char *format, FILE *to, bool no_color)
+{
+    if (strcmp(format, "json") == 0)
+        return LOG_FORM_JSON;
+    if (strcmp(format, "raw") == 0)
+        return LOG_FORM_RAW;
+    return default_form(to, no_color || getenv("NO_COLOR") != NULL);
+}
+
 int log_sink_configure(const char *output, const char *format, bool verbose, bool no_color)
 {
-    output = or_env(output, "K6_LOG_OUTPUT", "stderr");
+    struct log_target t;
+    FILE *to;
+    struct loki *loki = NULL;
     format = or_env(format, "K6_LOG_FORMAT", "text");
-    FILE *to = NULL;
-    enum log_level level = verbose ? LOG_DEBUG : LOG_INFO;
-    int rc = 0;
-    if (strcmp(output, "stderr") == 0)
-        to = stderr;
-    else if (strcmp(output, "stdout") == 0)
-        to = stdout;
-    else if (strncmp(output, "file=", 5) == 0)
-        rc = open_file(output, &to, &level);
-    else if (strncmp(output, "loki", 4) == 0)
-        rc = err_exit(err_set(E_UNSUPPORTED, "the log output loki isn't there yet"), FLAGS_EXIT);
-    else if (strcmp(output, "none") != 0)
-        rc = bad("output", output);
+    loki_free(sinks.loki); /* who configures twice means the second */
+    sinks.loki = NULL;
+    arena_fini(&sinks.arena);
+    arena_init(&sinks.arena, CMD_HELP_BYTES);
+    int rc = log_target_parse(or_env(output, "K6_LOG_OUTPUT", "stderr"), &sinks.arena, &t);
+    if (rc == 0)
+        rc = open_target(&t, &to);
     if (rc < 0)
         return rc;
-    enum log_form form = default_form(to, no_color || getenv("NO_COLOR") != NULL);
-    if (strcmp(format, "json") == 0)
-        form = LOG_FORM_JSON;
-    else if (strcmp(format, "raw") == 0)
-        form = LOG_FORM_RAW;
-    use(to, form, level);
+    sinks.target = t;
+    if (t.kind == LOG_TARGET_LOKI) {
+        rc = loki_new(&sinks.target.loki, loki_trouble, &loki);
+        if (rc < 0)
+            return err_exit(rc, FLAGS_EXIT);
+    }
+    enum log_level level = verbose ? LOG_DEBUG : LOG_INFO;
+    if (t.level > level)
+        level = t.level;
+    use(to, form_of(format, to, no_color), level);
+    sinks.loki = loki;
+    if (t.silent) {
+        log_remove_sink(sink, NULL);
+        sinks.added = false;
+    }
     return 0;
 }
 
 int log_sink_console(const char *path)
 {
-    return open_append(path, &sinks.console);
+    return open_append(path, 0666, &sinks.console);
 }

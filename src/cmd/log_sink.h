@@ -22,6 +22,10 @@ void log_sink_init(void);
 NODISCARD int log_sink_configure(const char *output, const char *format, bool verbose,
                                  bool no_color);
 
+/* What the program ends with: a line, and one on standard error too when lines go elsewhere by the
+ * network. */
+void log_sink_failure(const char *message, const struct log_field *fields, int fields_len);
+
 /* The script's console lines go to this file (appended) and nowhere else. E_CONFIG with exit 255.
  */
 NODISCARD int log_sink_console(const char *path);

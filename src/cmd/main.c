@@ -19,7 +19,7 @@ static void log_failure(int code)
 {
     const struct err *e = err_get();
     if (e->code != code) {
-        log_error("%s", err_code_text(code));
+        log_sink_failure(err_code_text(code), NULL, 0);
         return;
     }
     struct log_field f[2];
@@ -28,7 +28,7 @@ static void log_failure(int code)
         f[n++] = (struct log_field){"hint", e->hint};
     if (strcmp(e->hint, "script exception") == 0)
         f[n++] = (struct log_field){"source", "stacktrace"};
-    log_fields(LOG_ERROR, e->message, f, n);
+    log_sink_failure(e->message, f, n);
 }
 
 int main(int argc, char **argv)
