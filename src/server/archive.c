@@ -20,9 +20,8 @@ static int put_threshold(struct arena *a, struct str metric, struct str expressi
     return ret->metric.ptr && ret->expression.ptr ? 0 : -ENOMEM;
 }
 
-int archive_thresholds(struct arena *a, yyjson_val *options, struct store_new_run *run)
+int archive_thresholds(struct arena *a, yyjson_val *all, struct store_new_run *run)
 {
-    yyjson_val *all = yyjson_obj_get(options, "thresholds");
     size_t max = 0;
     size_t i, count, j, inner;
     yyjson_val *metric, *list, *one;
@@ -65,7 +64,8 @@ static int read_metadata(struct arena *a, struct str text, struct store_new_run 
         run->options = json ? str_new(arena_dup(a, str_new(json, len)), len) : STR_EMPTY;
         /* yyjson allocates by the C library itself. */
         free(json); /* allowed: memory of yyjson */
-        rc = run->options.ptr ? archive_thresholds(a, options, run) : -ENOMEM;
+        rc = run->options.ptr ? archive_thresholds(a, yyjson_obj_get(options, "thresholds"), run)
+                              : -ENOMEM;
     }
     yyjson_doc_free(doc);
     return rc;
@@ -86,12 +86,42 @@ static int find_file(struct str archive, const char *path, struct str *ret)
     return rc < 0 ? rc : 0;
 }
 
+/* Shorter ones may well be words of the script, and no server gives such tokens. */
+enum { SECRET_LEN_MIN = 16 };
+
+/* A text of the metadata, wherever it stands in it, by as many asterisks. */
+static void blot_out(struct str metadata, yyjson_val *secret)
+{
+    struct str text = text_of(secret);
+    struct str rest = metadata;
+    char *at;
+    if (text.len < SECRET_LEN_MIN)
+        return;
+    while ((at = memmem(rest.ptr, rest.len, text.ptr, text.len)) != NULL) {
+        memset(at, '*', text.len);
+        rest = str_new(at + text.len, (size_t)(rest.ptr + rest.len - at) - text.len);
+    }
+}
+
+/* k6 puts the token that it uploads with among the options, for everyone who may read them. */
+static void blot_out_token(struct str metadata)
+{
+    yyjson_doc *doc = yyjson_read(metadata.ptr, metadata.len, YYJSON_READ_NOFLAG);
+    yyjson_val *options = yyjson_obj_get(yyjson_doc_get_root(doc), "options");
+    yyjson_val *ext = yyjson_obj_get(options, "ext");
+    blot_out(metadata, yyjson_obj_get(yyjson_obj_get(ext, "loadimpact"), "token"));
+    blot_out(metadata, yyjson_obj_get(yyjson_obj_get(options, "cloud"), "token"));
+    yyjson_doc_free(doc);
+}
+
 int archive_read(struct arena *a, struct store_new_run *run)
 {
     struct str metadata;
     int rc = find_file(run->archive, "metadata.json", &metadata);
     if (rc == 0 && !metadata.ptr)
         rc = err_set(E_CORRUPT, "no metadata.json in it");
+    if (rc == 0)
+        blot_out_token(metadata);
     if (rc == 0)
         rc = read_metadata(a, metadata, run);
     return rc < 0 ? err_wrap(rc, "archive") : 0;

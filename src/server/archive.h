@@ -10,10 +10,12 @@
 #include "base/buf.h"
 #include "store/store.h"
 
-/* The thresholds of k6's options, into the arena. */
-NODISCARD int archive_thresholds(struct arena *a, yyjson_val *options, struct store_new_run *run);
+/* The thresholds of k6's options, {metric: [expression or {threshold: expression, …}]}, into the
+ * arena. */
+NODISCARD int archive_thresholds(struct arena *a, yyjson_val *all, struct store_new_run *run);
 
-/* Options and thresholds out of run->archive, into the arena; E_CORRUPT when it is none. */
+/* Options and thresholds out of run->archive, into the arena; E_CORRUPT when it is none.  The bytes
+ * have to be writable: a token among the options is overwritten. */
 NODISCARD int archive_read(struct arena *a, struct store_new_run *run);
 
 /* The main script's text; E_NOT_FOUND. */

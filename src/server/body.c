@@ -27,14 +27,14 @@ int reply_problems(struct request *r, const struct schema_problems *p)
     buf_z(out, "{\"error\":{");
     json_str(out, "message", message.ptr ? message : STR("the request is not valid"));
     json_str(out, "code", STR("validation_error"));
-    json_null(out, "target");
-    json_key(out, "details");
+    json_key(out, "details"); /* no "target": k6 v2 falls over null */
     for (size_t i = 0; i < p->len; i++) {
         buf_byte(out, i == 0 ? '[' : ',');
         buf_byte(out, '{');
         json_str(out, "message", str_of(p->list[i].message));
         json_str(out, "code", str_of(p->list[i].code));
-        json_str(out, "target", p->list[i].target.len > 0 ? p->list[i].target : STR_EMPTY);
+        if (p->list[i].target.len > 0)
+            json_str(out, "target", p->list[i].target);
         buf_byte(out, '}');
     }
     buf_z(out, "]}}");

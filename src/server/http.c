@@ -141,7 +141,7 @@ static int error_text(struct request *r, int status, int code, const char *word,
     buf_z(out, "{\"error\":{\"message\":");
     buf_json_str(out, message);
     if (!r->route || r->route->form == FORM_V6)
-        buf_printf(out, ",\"code\":\"%s\",\"target\":null,\"details\":null}}", word);
+        buf_printf(out, ",\"code\":\"%s\"}}", word); /* k6 v2 falls over "target": null */
     else
         buf_printf(out, ",\"code\":%d}}", code);
     return reply_json(r, status);

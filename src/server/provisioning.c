@@ -39,7 +39,7 @@ static int read_start(struct request *r, yyjson_val *body, struct start *s)
     if (vuh_plan_of(options, &plan) == 0)
         s->run.max_browser_vus = MIN(plan.max_browser_vus, s->run.max_vus);
     err_clear();
-    int rc = archive_thresholds(&r->arena, options, &s->run);
+    int rc = archive_thresholds(&r->arena, yyjson_obj_get(options, "thresholds"), &s->run);
     if (rc == E_LIMIT)
         return reply_field(r, "options.thresholds", "too_many", "%s", err_message());
     return rc < 0 ? rc : 1;

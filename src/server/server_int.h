@@ -49,7 +49,7 @@ enum method { METHOD_GET, METHOD_POST, METHOD_PUT, METHOD_PATCH, METHOD_DELETE, 
 /* How an error of a route is written. */
 enum error_form {
     FORM_V1, /* {"error":{"message":…,"code":N}} */
-    FORM_V6, /* {"error":{"message":…,"code":"…","target":null,"details":null}} */
+    FORM_V6, /* {"error":{"message":…,"code":"…"}} */
 };
 
 enum access {

@@ -11,9 +11,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "codec/snappy.h"
-#include "codec/tar.h"
+#include "server/archive.h"
 #include "server/http.h"
 #include "server/run_json.h"
+#include "server/verdict.h"
 
 static void doc_free(yyjson_doc **doc)
 {
@@ -55,40 +56,6 @@ static int64_t json_number(yyjson_val *v, int64_t none)
 
 /* ---- creating a run ---- */
 
-/* {metric: [expression or {threshold: expression, …}]}, into the arena. */
-static int read_thresholds(struct arena *a, yyjson_val *all, struct store_new_run *n)
-{
-    size_t max = 0;
-    size_t i, count, j, inner;
-    yyjson_val *metric, *list, *one;
-    yyjson_obj_foreach(all, i, count, metric, list) max += yyjson_arr_size(list);
-    if (max == 0)
-        return 0;
-    struct store_threshold *out = arena_calloc(a, max, sizeof *out);
-    if (!out)
-        return -ENOMEM;
-    size_t len = 0;
-    yyjson_obj_foreach(all, i, count, metric, list)
-    {
-        yyjson_arr_foreach(list, j, inner, one)
-        {
-            struct str text =
-                json_text(yyjson_is_obj(one) ? yyjson_obj_get(one, "threshold") : one);
-            if (!text.ptr)
-                continue;
-            struct str name = json_text(metric);
-            out[len].metric = str_new(arena_dup(a, name), name.len);
-            out[len].expression = str_new(arena_dup(a, text), text.len);
-            if (!out[len].metric.ptr || !out[len].expression.ptr)
-                return -ENOMEM;
-            len++;
-        }
-    }
-    n->thresholds = out;
-    n->thresholds_len = len;
-    return 0;
-}
-
 static struct str write_value(struct arena *a, yyjson_val *v)
 {
     size_t len = 0;
@@ -99,35 +66,9 @@ static struct str write_value(struct arena *a, yyjson_val *v)
     return copy;
 }
 
-/* Options and thresholds out of the archive's metadata.json. */
-static int read_metadata(struct request *r, struct str text, struct store_new_run *n)
-{
-    CLEANUP(doc_free) yyjson_doc *doc = NULL;
-    int rc = v1_parse_json(text, &doc);
-    if (rc < 0)
-        return err_set(E_CORRUPT, "metadata.json of the archive is not a JSON object");
-    yyjson_val *options = yyjson_obj_get(yyjson_doc_get_root(doc), "options");
-    if (!yyjson_is_obj(options))
-        return 0;
-    n->options = write_value(&r->arena, options);
-    return read_thresholds(&r->arena, yyjson_obj_get(options, "thresholds"), n);
-}
-
 static int read_archive(struct request *r, struct store_new_run *n)
 {
-    struct tar_reader tar;
-    struct tar_entry entry;
-    bool found = false;
-    tar_reader_init(&tar, n->archive.ptr, n->archive.len);
-    int rc = 0;
-    while (!found && (rc = tar_next(&tar, &entry)) > 0)
-        found = entry.type == TAR_FILE && str_eq(entry.path, STR("metadata.json"));
-    if (found)
-        rc = read_metadata(r, entry.data, n);
-    tar_reader_fini(&tar);
-    if (rc < 0)
-        return err_wrap(rc, "archive");
-    return found ? 0 : err_set(E_CORRUPT, "archive: no metadata.json in it");
+    return archive_read(&r->arena, n);
 }
 
 static int create_from_json(struct request *r, struct store_new_run *n)
@@ -147,12 +88,12 @@ static int create_from_json(struct request *r, struct store_new_run *n)
         struct str text = write_value(&r->arena, thresholds);
         n->options = str_of(arena_printf(&r->arena, "{\"thresholds\":%.*s}", STR_ARG(text)));
     }
-    return read_thresholds(&r->arena, thresholds, n);
+    return archive_thresholds(&r->arena, thresholds, n);
 }
 
 struct form {
     struct arena *arena;
-    struct buf name, project_id, vus, duration;
+    struct buf name, project_id, vus, duration, upload_only;
     struct buf file;
     bool has_file;
 };
@@ -170,10 +111,8 @@ static enum MHD_Result on_field(void *arg, enum MHD_ValueKind kind, const char *
         const char *key;
         struct buf *to;
     } fields[] = {
-        {"name", &f->name},
-        {"project_id", &f->project_id},
-        {"vus", &f->vus},
-        {"duration", &f->duration},
+        {"name", &f->name},         {"project_id", &f->project_id},   {"vus", &f->vus},
+        {"duration", &f->duration}, {"upload_only", &f->upload_only},
     };
     /* The archive is the one file, whatever its field is called: k6 has used `archive.tar` and
      * `file`. */
@@ -201,6 +140,7 @@ static void form_fini(struct form *f)
     buf_fini(&f->project_id);
     buf_fini(&f->vus);
     buf_fini(&f->duration);
+    buf_fini(&f->upload_only);
     buf_fini(&f->file);
 }
 
@@ -211,6 +151,7 @@ static int create_from_form(struct request *r, struct form *form, struct store_n
     buf_init(&form->project_id, 64);
     buf_init(&form->vus, 64);
     buf_init(&form->duration, 64);
+    buf_init(&form->upload_only, 64);
     buf_init(&form->file, SERVER_ARCHIVE_MAX);
     struct MHD_PostProcessor *post = MHD_create_post_processor(r->conn, 64 * 1024, on_field, form);
     if (!post)
@@ -227,6 +168,7 @@ static int create_from_form(struct request *r, struct form *form, struct store_n
     n->project_id = form_number(&form->project_id, 0);
     n->max_vus = form_number(&form->vus, -1);
     n->estimated_duration = form_number(&form->duration, -1);
+    n->archive_only = str_eq(buf_view(&form->upload_only), STR("true"));
     if (!form->has_file)
         return 0;
     n->archive = buf_view(&form->file);
@@ -360,6 +302,20 @@ static int read_finish(struct request *r, struct store_finish *f)
     return read_results(&r->arena, yyjson_obj_get(root, "thresholds"), f);
 }
 
+/* Who starts several instances knows nothing of thresholds: they are held against what all of them
+ * have sent.  A client that runs the test by itself reports each of them. */
+static int judge(struct request *r, int64_t id, struct store_finish *f)
+{
+    struct verdict v;
+    int rc = verdict_of_run(r->server->store, id, &r->arena, &v);
+    if (rc < 0 || v.len == 0)
+        return rc;
+    f->thresholds = v.thresholds;
+    f->thresholds_len = v.len;
+    f->result = result_of(f->state.code, v.failed || f->result == RESULT_FAILED);
+    return 0;
+}
+
 int v1_finish_test(struct request *r)
 {
     int64_t id = 0;
@@ -372,6 +328,10 @@ int v1_finish_test(struct request *r)
     int rc = request_id(r, 0, &id);
     if (rc == 0)
         rc = read_finish(r, &f);
+    if (rc < 0)
+        return rc;
+    if (f.thresholds_len == 0)
+        rc = judge(r, id, &f);
     if (rc < 0)
         return rc;
     if (f.state.code == RUN_ABORTED_BY_USER)

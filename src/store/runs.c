@@ -250,6 +250,14 @@ static int ensure_test(sqlite3 *db, int64_t project_id, struct str name, int64_t
                      project_id, name);
 }
 
+static int archive_run(sqlite3 *db, int64_t id, int64_t now_ns)
+{
+    struct store_state state = {.code = RUN_ARCHIVED, .entered_ns = now_ns};
+    int rc = db_run(db, "UPDATE runs SET code=?, ended_ns=? WHERE id=?", "iii",
+                    (int64_t)RUN_ARCHIVED, now_ns, id);
+    return rc < 0 ? rc : add_state(db, id, &state);
+}
+
 static int insert_run(struct store *s, const struct store_new_run *n, int64_t *ret_id)
 {
     int64_t project_id = n->project_id ? n->project_id : s->default_project;
@@ -273,6 +281,8 @@ static int insert_run(struct store *s, const struct store_new_run *n, int64_t *r
     int64_t id = sqlite3_last_insert_rowid(s->db);
     struct store_state state = {.code = RUN_CREATED, .entered_ns = n->now_ns};
     rc = add_state(s->db, id, &state);
+    if (rc == 0 && n->archive_only)
+        rc = archive_run(s->db, id, n->now_ns);
     if (rc == 0)
         rc = put_thresholds(s->db, id, n->thresholds, n->thresholds_len);
     if (rc == 0)

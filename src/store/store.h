@@ -168,6 +168,7 @@ struct store_new_run {
     int64_t estimated_duration;
     int64_t max_browser_vus;
     bool cloud;
+    bool archive_only; /* nothing is to be run: the state is archived at once */
     const struct store_threshold *thresholds;
     size_t thresholds_len;
     struct str archive;         /* bytes; NULL ptr: none */
