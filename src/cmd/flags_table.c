@@ -236,7 +236,7 @@ const struct flag flags_runtime[] = {
     {.name = "summary-mode",
      .kind = FLAG_STRING,
      .value_name = "mode",
-     .help = "compact, full or disabled",
+     .help = "compact, full, disabled or legacy (as k6 v0.49 has it)",
      .env = "K6_SUMMARY_MODE",
      .initial = "compact",
      .choices = "compact full disabled legacy"},
@@ -246,6 +246,10 @@ const struct flag flags_runtime[] = {
      .help = "write the summary as JSON, too",
      .env = "K6_SUMMARY_EXPORT",
      .file = true},
+    {.name = "new-machine-readable-summary",
+     .kind = FLAG_BOOL,
+     .help = "the newer form of that file, and of what handleSummary() gets",
+     .env = "K6_NEW_MACHINE_READABLE_SUMMARY"},
     {.name = "compatibility-mode",
      .kind = FLAG_STRING,
      .value_name = "mode",
@@ -261,7 +265,6 @@ const struct flag flags_runtime[] = {
      .choices = "js archive",
      .initial = "by its content"},
     {.name = "traces-output", .kind = FLAG_STRING, .missing = true},
-    {.name = "new-machine-readable-summary", .kind = FLAG_BOOL, .missing = true},
 };
 const size_t flags_runtime_len = ARRAY_LEN(flags_runtime);
 

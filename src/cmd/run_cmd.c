@@ -255,7 +255,6 @@ static int check_env(void)
     static const char *const missing[] = {
         "K6_SECRET_SOURCE",
         "K6_TRACES_OUTPUT",
-        "K6_NEW_MACHINE_READABLE_SUMMARY",
         "K6_WEB_DASHBOARD",
     };
     static const char *const off[] = {"", "0", "false", "none"};
@@ -293,6 +292,8 @@ static int set_switches(struct run_cmd *c)
         rc = switch_of(c, "no-summary", &no_summary);
     if (rc == 0)
         rc = switch_of(c, "no-archive-upload", &c->no_archive_upload);
+    if (rc == 0)
+        rc = switch_of(c, "new-machine-readable-summary", &c->request.summary_machine);
     if (no_summary)
         c->request.summary_mode = SUMMARY_DISABLED;
     if (rc == 0)

@@ -170,6 +170,20 @@ JSValue js_new_bytes(JSContext *ctx, struct str s)
     return JS_NewArrayBufferCopy(ctx, (const uint8_t *)s.ptr, s.len);
 }
 
+JSValue js_to_object(JSContext *ctx, JSValueConst v)
+{
+    if (JS_IsObject(v))
+        return JS_DupValue(ctx, v);
+    if (js_is_nullish(v))
+        return js_throw_type(ctx, "Cannot convert undefined or null to object");
+    JSValue global = JS_GetGlobalObject(ctx);
+    JSValue object = JS_GetPropertyStr(ctx, global, "Object");
+    JSValue result = JS_IsException(object) ? JS_EXCEPTION : JS_Call(ctx, object, global, 1, &v);
+    JS_FreeValue(ctx, object);
+    JS_FreeValue(ctx, global);
+    return result;
+}
+
 int js_each(JSContext *ctx, JSValueConst object, js_each_fn *fn, void *arg)
 {
     JSPropertyEnum *props = NULL;
@@ -357,8 +371,10 @@ int js_tags_read(struct js_tags *t, JSValueConst v)
     if (js_is_nullish(v))
         return 0;
     if (!JS_IsObject(v)) {
-        js_throw(ctx, "tags must be an object");
-        return -1;
+        JSValue object = js_to_object(ctx, v);
+        int rc = JS_IsException(object) ? -1 : js_tags_read(t, object);
+        JS_FreeValue(ctx, object);
+        return rc;
     }
     JSPropertyEnum *props = NULL;
     uint32_t len = 0;

@@ -136,6 +136,9 @@ static inline JSValueConst js_arg(int argc, JSValueConst *argv, int i)
     return i < argc ? argv[i] : JS_UNDEFINED;
 }
 
+/* As Object(v) has it: characters of a string, nothing of a number; null and undefined throw. */
+JSValue js_to_object(JSContext *ctx, JSValueConst v);
+
 /* Calls `fn` for each own enumerable string-keyed property of an object, in order; stops at the
  * first result that isn't 0 and returns it, -1 with an exception pending.  `key` and `value` are
  * borrowed. */

@@ -165,16 +165,14 @@ static JSValue k6_check(JSContext *ctx, JSValueConst this_val, int argc, JSValue
     (void)this_val;
     if (!js_not_in_init(ctx, "Using check()"))
         return JS_EXCEPTION;
-    JSValueConst tests = js_arg(argc, argv, 1);
     struct check_call c = {js_arg(argc, argv, 0), js_arg(argc, argv, 2), false, true};
-    if (js_is_nullish(tests))
+    if (argc < 2)
         return js_throw(ctx, "no checks provided to `check`");
-    if (!JS_IsObject(tests))
-        return js_throw_type(ctx, "check() takes an object of checks as its second argument");
+    JSValue tests = js_to_object(ctx, argv[1]);
     c.has_tags = !js_is_nullish(c.tags);
-    if (js_each(ctx, tests, check_one, &c) < 0)
-        return JS_EXCEPTION;
-    return JS_NewBool(ctx, c.passed);
+    int rc = JS_IsException(tests) ? -1 : js_each(ctx, tests, check_one, &c);
+    JS_FreeValue(ctx, tests);
+    return rc < 0 ? JS_EXCEPTION : JS_NewBool(ctx, c.passed);
 }
 
 /* ---- group ---------------------------------------------------------------------------------- */
@@ -200,7 +198,7 @@ static bool is_async_function(JSContext *ctx, JSValueConst fn)
 static struct tagset *with_group_of(struct js_host *host, const struct tagset *outer)
 {
     const struct tag *group = tags_find(outer, STR("group"));
-    struct tag tag = {STR("group"), group ? group->value : STR_EMPTY};
+    struct tag tag = {STR("group"), group ? group->value : STR("")};
     return tags_with(shard_tags(host->shard), host->tags, &tag, 1);
 }
 
@@ -217,7 +215,7 @@ static JSValue group_run(JSContext *ctx, struct str path, JSValueConst fn)
     uint32_t changes = host->tag_changes;
     bool tagged = !host->run || (host->run->system_tags & TAG_BIT(TAG_GROUP));
     if (host->shard && tagged) {
-        struct tag tag = {STR("group"), path};
+        struct tag tag = {STR("group"), path.ptr ? path : STR("")};
         host->tags = tags_with(shard_tags(host->shard), outer_tags, &tag, 1);
     }
     host->group = path;

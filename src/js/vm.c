@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "js/vm_int.h"
 
@@ -492,6 +493,7 @@ struct summary_out {
     js_summary_emit_fn *emit;
     void *arg;
     int rc; /* what emit() said */
+    uint32_t emitted, refused;
 };
 
 static int emit_entry(JSContext *ctx, void *arg, struct str key, JSValueConst v)
@@ -499,20 +501,29 @@ static int emit_entry(JSContext *ctx, void *arg, struct str key, JSValueConst v)
     struct summary_out *out = arg;
     struct str bytes;
     CLEANUP(js_text_fini) struct js_text text = {0};
-    if (js_is_nullish(v))
-        return 0;
     if (!js_bytes_of(ctx, v, &bytes)) {
-        if (!JS_IsString(v)) {
-            js_throw(ctx, "handleSummary() gave \"%.*s\" something that is neither text nor bytes",
-                     STR_ARG(key));
-            return -1;
+        if (!JS_IsString(v)) { /* the others may be fine */
+            log_error("handleSummary() gave \"%.*s\" something that is neither text nor bytes",
+                      STR_ARG(key));
+            out->refused++;
+            return 0;
         }
         if (js_text_of(ctx, v, &text) < 0)
             return -1;
         bytes = text.s;
     }
+    out->emitted++;
     out->rc = out->emit(out->arg, key, bytes.ptr, bytes.len);
     return out->rc < 0 ? 1 : 0;
+}
+
+/* Neither an array nor a Map nor a function, which have keys, too. */
+static bool is_plain_object(JSContext *ctx, JSValueConst v)
+{
+    JSValue plain = JS_NewObject(ctx);
+    bool yes = JS_IsObject(v) && JS_GetClassID((JSValue)v) == JS_GetClassID(plain);
+    JS_FreeValue(ctx, plain);
+    return yes;
 }
 
 static int summary_call(struct js_vm *vm, struct str data, struct summary_out *out)
@@ -524,12 +535,14 @@ static int summary_call(struct js_vm *vm, struct str data, struct summary_out *o
     JSValue result = JS_UNDEFINED;
     int rc = call(vm, "handleSummary", argument, &result);
     JS_FreeValue(ctx, argument);
-    if (rc == 0 && !JS_IsObject(result))
+    if (rc == 0 && !is_plain_object(ctx, result))
         rc = JS_ToBool(ctx, result) > 0
-                 ? err_set(E_SCRIPT, "handleSummary() should return a map with string keys")
+                 ? err_set(E_CONFIG, "handleSummary() should return a map with string keys")
                  : 1;
     else if (rc == 0 && js_each(ctx, result, emit_entry, out) < 0)
         rc = fail_exception(vm);
+    else if (rc == 0 && out->emitted == 0 && out->refused > 0)
+        rc = 1; /* the default text is better than nothing */
     JS_FreeValue(ctx, result);
     return rc == 0 && out->rc < 0 ? out->rc : rc;
 }
@@ -538,7 +551,7 @@ int js_vm_handle_summary(struct js_vm *vm, struct str data, js_summary_emit_fn *
 {
     if (!js_vm_has_export(vm, "handleSummary"))
         return 1;
-    struct summary_out out = {emit, arg, 0};
+    struct summary_out out = {.emit = emit, .arg = arg};
     vm_enter(vm);
     int rc = summary_call(vm, data, &out);
     vm_leave(vm);

@@ -1,6 +1,7 @@
 #include "load/execution.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "load/arrival.h"
 #include "load/run_int.h"
@@ -121,7 +122,9 @@ static struct str options(struct js_host *h)
 static void abort_test(struct js_host *h, const char *message)
 {
     struct vu *v = vu_of(h);
-    if (v != NULL)
+    if (h->stage == JS_STAGE_SUMMARY)
+        log_error("%s", message); /* there is nothing left to abort but the calling function */
+    else if (v != NULL)
         worker_abort_test(v->worker, message);
     else
         run_abort(run_of(h), message);
@@ -129,6 +132,8 @@ static void abort_test(struct js_host *h, const char *message)
 
 static void fail_test(struct js_host *h)
 {
+    if (h->stage == JS_STAGE_SUMMARY)
+        return; /* the verdict is in it already */
     atomic_store_explicit(&run_of(h)->marked_failed, true, memory_order_relaxed);
 }
 

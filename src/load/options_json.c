@@ -251,6 +251,8 @@ static int json_threshold(struct arena *a, yyjson_val *v, struct threshold_confi
 
 static int json_threshold_list(struct arena *a, yyjson_val *v, struct threshold_list *ret)
 {
+    if (yyjson_is_null(v)) /* as k6: a sub-metric without thresholds */
+        return 0;
     if (!yyjson_is_arr(v))
         return wrong_type(v, "[]metrics.thresholdConfig");
     ret->len = yyjson_arr_size(v);

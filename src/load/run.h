@@ -97,6 +97,7 @@ struct run_request {
     bool no_thresholds;
     enum summary_mode summary_mode;
     const char *summary_export;            /* path or NULL */
+    bool summary_machine;                  /* the newer form of its data */
     bool color;                            /* of the summary's text */
     bool no_color, stdout_tty, stderr_tty; /* what handleSummary() is told */
 

@@ -445,6 +445,22 @@ static enum numfmt_unit time_unit(const char *name)
     return NUMFMT_AUTO;
 }
 
+static struct str main_text(const struct run *r)
+{
+    if (js_program_files_len(r->program) == 0)
+        return STR_EMPTY;
+    struct js_file f = js_program_file_at(r->program, 0);
+    return str_new(f.data, f.len);
+}
+
+static bool has_cloud(const struct run *r)
+{
+    for (size_t i = 0; i < r->req->outputs_len; i++)
+        if (strcmp(r->req->outputs[i].ops->name, "cloud") == 0)
+            return true;
+    return false;
+}
+
 static int make_input(struct run *r, const struct snapshot *s, struct summary_input *in)
 {
     *in = (struct summary_input){
@@ -455,6 +471,11 @@ static int make_input(struct run *r, const struct snapshot *s, struct summary_in
         .mode = r->req->summary_mode,
         .color = r->req->color,
         .time_unit = time_unit(r->derived.summary_time_unit),
+        .setup_ran = r->has_setup,
+        .teardown_ran = r->has_teardown,
+        .script = main_text(r),
+        .cloud = has_cloud(r),
+        .made_ns = clock_mono_ns() + r->wall_offset_ns,
         .setup_data = run_setup_data(r),
         .stdout_tty = r->req->stdout_tty,
         .stderr_tty = r->req->stderr_tty,
@@ -478,7 +499,8 @@ static int handle_summary(struct run *r, const struct summary_input *in)
     int64_t limit = r->options.handle_summary_timeout.set ? r->options.handle_summary_timeout.ns
                                                           : 120 * NS_PER_S;
     struct stage_run s;
-    int rc = summary_data_json(in, &data);
+    int rc = r->req->summary_machine ? summary_machine_json(in, false, &data)
+                                     : summary_data_json(in, &data);
     if (rc < 0)
         return rc;
     struct limit l;
@@ -501,7 +523,8 @@ static int export_summary(struct run *r, const struct summary_input *in)
     if (r->req->summary_export == NULL)
         return 0;
     buf_init(&out, LOAD_JSON_BYTES);
-    int rc = summary_export_json(in, &out);
+    int rc = r->req->summary_machine ? summary_machine_json(in, true, &out)
+                                     : summary_export_json(in, &out);
     if (rc == 0)
         emit(r, str_of(r->req->summary_export), buf_view(&out));
     return rc;

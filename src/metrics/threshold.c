@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -43,18 +44,36 @@ static bool cut_at(struct str s, const char *op, struct str *ret_left, struct st
     return false;
 }
 
+/* Copies a number as Go's literals are to one as C's: without the underscores between its digits. */
+static int copy_number(struct str s, char *out)
+{
+    size_t sign = s.ptr[0] == '+' || s.ptr[0] == '-';
+    bool hex = s.len > sign + 1 && s.ptr[sign] == '0' && (s.ptr[sign + 1] | 0x20) == 'x';
+    bool power = false;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+        if (c == '\0' || c == '(') /* "nan(chars)" is C's alone */
+            return -EINVAL;
+        power |= (c | 0x20) == 'p';
+        if (c != '_') {
+            *out++ = c;
+            continue;
+        }
+        bool behind = i > 0 && (isxdigit((uint8_t)s.ptr[i - 1]) || (hex && i == sign + 2));
+        if (!behind || i + 1 == s.len || !isxdigit((uint8_t)s.ptr[i + 1]))
+            return -EINVAL;
+    }
+    *out = '\0';
+    return hex && !power ? -EINVAL : 0; /* Go wants the exponent */
+}
+
 /* Decimal and hexadecimal numbers, "inf", "infinity" and "nan" in any case, with a sign. */
 static int parse_number(struct str s, double *ret)
 {
     char text[128];
-    if (s.len == 0 || s.len >= sizeof text || s.ptr[0] == ' ' || s.ptr[0] == '\t')
+    if (s.len == 0 || s.len >= sizeof text || s.ptr[0] == ' ' || s.ptr[0] == '\t' ||
+        copy_number(s, text) < 0)
         return -EINVAL;
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] == '\0' || s.ptr[i] == '(') /* "nan(chars)" is C's alone */
-            return -EINVAL;
-    }
-    memcpy(text, s.ptr, s.len);
-    text[s.len] = '\0';
     char *end;
     double v = strtod(text, &end); /* the whole string, checked below */
     if (*end != '\0')

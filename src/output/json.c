@@ -8,12 +8,14 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "output/numfmt.h"
 #include "output/outfile.h"
 #include "output/timetext.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -28,6 +30,7 @@ struct json {
 
     /* Of the sample before. */
     const struct tag *tags, *metadata;
+    uint64_t endless;     /* samples of a value that JSON has no number for */
     struct buf tags_text; /* "{…}" of tags, then ",\"metadata\":{…}" */
 };
 
@@ -194,6 +197,10 @@ static void json_samples(void *self, const struct sample_chunk *c)
     buf_reset(&j->tags_text);
     for (size_t i = 0; i < c->len; i++) {
         see_metric(j, c->samples[i].metric);
+        if (!isfinite(c->samples[i].value)) {
+            j->endless++;
+            continue;
+        }
         point_line(j, &c->samples[i]);
         outfile_keep_small(&j->file);
     }
@@ -219,6 +226,9 @@ static int json_stop(void *self, const struct output_result *result)
 {
     struct json *j = self;
     (void)result;
+    if (j->endless > 0)
+        log_error("%llu samples are not in the output 'json': their values are infinite",
+                  (unsigned long long)j->endless);
     int rc = outfile_close(&j->file);
     return rc < 0 ? err_wrap(rc, "the output 'json' is incomplete") : 0;
 }

@@ -12,6 +12,7 @@
 #include "base/limits.h"
 #include "output/checks.h"
 #include "output/summary_int.h"
+#include "output/summary_rows.h"
 
 #include <errno.h>
 #include <math.h>
@@ -31,7 +32,11 @@ static const char *const stat_names[] = {[SUMMARY_AVG] = "avg",
 int summary_mode_parse(struct str s, enum summary_mode *ret)
 {
     static const char *const names[] = {
-        [SUMMARY_COMPACT] = "compact", [SUMMARY_FULL] = "full", [SUMMARY_DISABLED] = "disabled"};
+        [SUMMARY_COMPACT] = "compact",
+        [SUMMARY_FULL] = "full",
+        [SUMMARY_DISABLED] = "disabled",
+        [SUMMARY_LEGACY] = "legacy",
+    };
     if (s.len == 0) {
         *ret = SUMMARY_COMPACT;
         return 0;
@@ -42,7 +47,9 @@ int summary_mode_parse(struct str s, enum summary_mode *ret)
             return 0;
         }
     }
-    return err_set(E_CONFIG, "invalid summary mode");
+    return err_set(E_CONFIG,
+                   "invalid summary mode '%.*s': there are compact, full, disabled, legacy",
+                   STR_ARG(s));
 }
 
 int summary_stat_parse(const char *name, struct summary_stat *ret)
@@ -144,217 +151,6 @@ int summary_items(const struct summary_input *in, struct arena *a, struct summar
     return 0;
 }
 
-/* Rows */
-
-enum { CELLS_MAX = SUMMARY_STATS_MAX, EXTRAS_MAX = 2 };
-
-struct row {
-    const char *name;  /* of the metric, for sorting */
-    const char *shown; /* "  { scenario:arr }" for a sub-metric */
-    const struct metric *metric;
-    bool trend;
-    size_t cells_len;
-    const char **cells; /* a trend: by column; else the value and what is behind it */
-};
-
-struct table {
-    struct row *rows;
-    size_t len;
-    /* Widths in characters. */
-    size_t name_width;
-    size_t trend_widths[CELLS_MAX];
-    size_t value_width;
-    size_t extra_widths[EXTRAS_MAX];
-};
-
-struct printer {
-    const struct summary_input *in;
-    struct buf *out;
-    struct arena *a;
-    struct buf cell; /* scratch */
-};
-
-static size_t characters(const char *s)
-{
-    size_t n = 0;
-    for (; *s; s++)
-        n += ((uint8_t)*s & 0xc0) != 0x80;
-    return n;
-}
-
-/* What is in p->cell, as text in the arena; "" after a failure, which p->out then carries. */
-static const char *take_cell(struct printer *p)
-{
-    const char *text = arena_dup(p->a, buf_view(&p->cell));
-    if (buf_finish(&p->cell) < 0 || !text) {
-        if (p->out->err == 0)
-            p->out->err = -ENOMEM;
-        text = "";
-    }
-    buf_reset(&p->cell);
-    return text;
-}
-
-static void value_into_cell(struct printer *p, const struct metric *m, double v)
-{
-    numfmt_value(&p->cell, v, m->type, m->contains, p->in->time_unit);
-}
-
-static const char *value_cell(struct printer *p, const struct metric *m, const char *before,
-                              double v, const char *after)
-{
-    buf_z(&p->cell, before);
-    value_into_cell(p, m, v);
-    buf_z(&p->cell, after);
-    return take_cell(p);
-}
-
-static const char *stat_cell(struct printer *p, const struct metric *m,
-                             const struct summary_stat *stat, const struct sink *sink)
-{
-    double v = summary_stat_value(stat, sink);
-    if (stat->kind == SUMMARY_COUNT)
-        numfmt_js(&p->cell, v);
-    else
-        value_into_cell(p, m, v);
-    return take_cell(p);
-}
-
-static const char *out_of_cell(struct printer *p, uint64_t part, uint64_t all)
-{
-    buf_printf(&p->cell, "%llu out of %llu", (unsigned long long)part, (unsigned long long)all);
-    return take_cell(p);
-}
-
-static void fill_cells(struct printer *p, struct row *r, const struct sink *s)
-{
-    const struct metric *m = r->metric;
-    switch (m->type) {
-    case METRIC_TREND:
-        r->trend = true;
-        r->cells_len = MIN(p->in->stats_len, (size_t)CELLS_MAX);
-        for (size_t i = 0; i < r->cells_len; i++)
-            r->cells[i] = stat_cell(p, m, &p->in->stats[i], s);
-        return;
-    case METRIC_COUNTER:
-        r->cells_len = 2;
-        r->cells[0] = value_cell(p, m, "", s->sum, "");
-        r->cells[1] = value_cell(p, m, "", summary_rate(s->sum, p->in->duration_ns), "/s");
-        return;
-    case METRIC_GAUGE:
-        r->cells_len = 3;
-        r->cells[0] = value_cell(p, m, "", s->last, "");
-        r->cells[1] = value_cell(p, m, "min=", s->min, "");
-        r->cells[2] = value_cell(p, m, "max=", s->max, "");
-        return;
-    case METRIC_RATE:
-        r->cells_len = 2;
-        r->cells[0] = value_cell(p, m, "", summary_share(s), "");
-        r->cells[1] = out_of_cell(p, s->nonzero, s->count);
-        return;
-    }
-}
-
-/* A new row, its cells not yet filled; NULL without memory. */
-static struct row *row_new(struct printer *p, struct table *t, const char *name,
-                           const struct metric *m)
-{
-    size_t cells = MAX(p->in->stats_len, (size_t)3);
-    const char **list = arena_calloc(p->a, cells, sizeof(const char *));
-    const char *brace = strchr(name, '{');
-    if (brace)
-        buf_printf(&p->cell, "  { %.*s }", (int)strlen(brace) - 2, brace + 1);
-    else
-        buf_z(&p->cell, name);
-    const char *shown = take_cell(p);
-    if (!list) {
-        p->out->err = -ENOMEM;
-        return NULL;
-    }
-    struct row *r = &t->rows[t->len++];
-    *r = (struct row){.name = name, .shown = shown, .metric = m, .cells = list};
-    return r;
-}
-
-static void add_row(struct printer *p, struct table *t, const char *name, const struct metric *m,
-                    const struct sink *s)
-{
-    struct row *r = row_new(p, t, name, m);
-    if (r)
-        fill_cells(p, r, s);
-}
-
-static int table_new(struct printer *p, size_t max, struct table *ret)
-{
-    *ret = (struct table){.rows = arena_calloc(p->a, max + 1, sizeof *ret->rows)};
-    if (!ret->rows)
-        p->out->err = -ENOMEM;
-    return ret->rows ? 0 : -ENOMEM;
-}
-
-static void measure(struct table *t)
-{
-    for (size_t i = 0; i < t->len; i++) {
-        const struct row *r = &t->rows[i];
-        t->name_width = MAX(t->name_width, characters(r->shown));
-        for (size_t c = 0; c < r->cells_len; c++) {
-            size_t width = characters(r->cells[c]);
-            size_t *widest = r->trend ? &t->trend_widths[c]
-                             : c == 0 ? &t->value_width
-                                      : &t->extra_widths[c - 1];
-            *widest = MAX(*widest, width);
-        }
-    }
-}
-
-/* A letter's place: as dictionaries have it, "_" before digits before letters, upper case only
- * counting when all else is equal. */
-static int place(char c)
-{
-    if (c >= 'a' && c <= 'z')
-        return 512 + c;
-    if (c >= 'A' && c <= 'Z')
-        return 512 + (c - 'A' + 'a');
-    if (c >= '0' && c <= '9')
-        return 256 + c;
-    return (uint8_t)c;
-}
-
-static int compare_text(struct str a, struct str b)
-{
-    for (size_t i = 0; i < MIN(a.len, b.len); i++) {
-        int d = place(a.ptr[i]) - place(b.ptr[i]);
-        if (d != 0)
-            return d;
-    }
-    if (a.len != b.len)
-        return a.len < b.len ? -1 : 1;
-    return -str_cmp(a, b); /* lower case first */
-}
-
-/* By the metric's name, its sub-metrics behind it. */
-static int compare_names(const char *a, const char *b)
-{
-    struct str sub_a, sub_b;
-    int d = compare_text(str_cut(str_of(a), '{', &sub_a), str_cut(str_of(b), '{', &sub_b));
-    return d != 0 ? d : compare_text(sub_a, sub_b);
-}
-
-static int compare_rows(const void *a, const void *b)
-{
-    return compare_names(((const struct row *)a)->name, ((const struct row *)b)->name);
-}
-
-/* Printing */
-
-static void decorated(struct printer *p, const char *codes, const char *text)
-{
-    if (p->in->color)
-        buf_printf(p->out, "\x1b[%sm%s\x1b[0m", codes, text);
-    else
-        buf_z(p->out, text);
-}
-
 /* Starts a line at an indentation of `level` times two spaces. */
 static void line(struct printer *p, size_t level)
 {
@@ -373,38 +169,17 @@ static void title(struct printer *p, size_t level, const char *mark, const char 
     buf_z(p->out, p->in->color ? "\x1b[0m \n" : " \n");
 }
 
-static void print_trend(struct printer *p, const struct table *t, const struct row *r)
-{
-    for (size_t i = 0; i < r->cells_len; i++) {
-        buf_printf(p->out, "%s%s=", i > 0 ? " " : "", p->in->stats[i].name);
-        decorated(p, "36", r->cells[i]);
-        buf_fill(p->out, ' ', t->trend_widths[i] - characters(r->cells[i]));
-    }
-}
-
-static void print_plain(struct printer *p, const struct table *t, const struct row *r)
-{
-    decorated(p, "36", r->cells[0]);
-    buf_fill(p->out, ' ', t->value_width - characters(r->cells[0]));
-    for (size_t i = 1; i < r->cells_len; i++) {
-        buf_z(p->out, " ");
-        decorated(p, "2;36", r->cells[i]);
-        if (r->cells_len > 2) /* a single one has nothing to be aligned with */
-            buf_fill(p->out, ' ', t->extra_widths[i - 1] - characters(r->cells[i]));
-    }
-}
-
 static void print_row(struct printer *p, size_t level, const struct table *t, const struct row *r)
 {
     line(p, level);
     buf_z(p->out, r->shown);
     buf_z(p->out, p->in->color ? "\x1b[2;37m" : "");
-    buf_fill(p->out, '.', t->name_width - characters(r->shown) + 3);
+    buf_fill(p->out, '.', t->name_width - rows_characters(r->shown) + 3);
     buf_z(p->out, p->in->color ? ":\x1b[0m " : ": ");
     if (r->trend)
-        print_trend(p, t, r);
+        rows_print_trend(p, t, r);
     else
-        print_plain(p, t, r);
+        rows_print_plain(p, t, r);
 }
 
 /* Kinds of metrics */
@@ -432,7 +207,7 @@ static const char *const full_only_names[] = {"http_req_blocked",
                                               NULL};
 
 /* In the order in which they are printed. */
-static const struct kind kinds[] = {
+static const struct kind kinds[SUMMARY_KINDS_LEN] = {
     {"CUSTOM", NULL},           {"HTTP", http_names},           {"EXECUTION", execution_names},
     {"NETWORK", network_names}, {"BROWSER", browser_names},     {"WEB_VITALS", web_vitals_names},
     {"GRPC", grpc_names},       {"WEBSOCKET", websocket_names},
@@ -447,13 +222,12 @@ static bool begins(const char *name, const char *const *prefixes)
     return false;
 }
 
-static bool hidden(const struct printer *p, const char *name)
+bool summary_hidden(enum summary_mode mode, const char *name)
 {
-    return begins(name, hidden_names) ||
-           (p->in->mode == SUMMARY_COMPACT && begins(name, full_only_names));
+    return begins(name, hidden_names) || (mode == SUMMARY_COMPACT && begins(name, full_only_names));
 }
 
-static size_t kind_of(const char *name)
+size_t summary_kind_of(const char *name)
 {
     if (begins(name, web_vitals_names)) /* before its shorter neighbour */
         return 5;
@@ -467,16 +241,16 @@ static size_t kind_of(const char *name)
 /* The sections CUSTOM, HTTP, ... of a table, each with a blank line behind it. */
 static void print_metrics(struct printer *p, size_t level, struct table *t)
 {
-    measure(t);
-    qsort(t->rows, t->len, sizeof *t->rows, compare_rows);
+    rows_measure(t);
+    qsort(t->rows, t->len, sizeof *t->rows, rows_compare);
     for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
         bool any = false;
         for (size_t i = 0; i < t->len; i++) {
-            if (kind_of(t->rows[i].name) != k)
+            if (summary_kind_of(t->rows[i].name) != k)
                 continue;
             if (!any) {
                 line(p, level);
-                decorated(p, "1", kinds[k].title);
+                rows_decorated(p, "1", kinds[k].title);
             }
             any = true;
             print_row(p, level, t, &t->rows[i]);
@@ -495,7 +269,7 @@ static void print_check(struct printer *p, size_t level, const struct check *c)
 {
     line(p, level);
     buf_printf(&p->cell, "%s %.*s", c->fails == 0 ? "✓" : "✗", STR_ARG(c->name));
-    decorated(p, c->fails == 0 ? "32" : "31", take_cell(p));
+    rows_decorated(p, c->fails == 0 ? "32" : "31", rows_take_cell(p));
     if (c->fails == 0)
         return;
     /* k6 indents this line by twice the depth. */
@@ -503,7 +277,7 @@ static void print_check(struct printer *p, size_t level, const struct check *c)
     buf_printf(&p->cell, "↳  %llu%% — ✓ %llu / ✗ %llu",
                (unsigned long long)(100 * c->passes / (c->passes + c->fails)),
                (unsigned long long)c->passes, (unsigned long long)c->fails);
-    decorated(p, "31", take_cell(p));
+    rows_decorated(p, "31", rows_take_cell(p));
 }
 
 /* The three lines of the metric and one a check; `sink` is that of `checks`. */
@@ -511,14 +285,14 @@ static void print_checks(struct printer *p, size_t level, const struct sink *sin
                          const struct check *checks, size_t len)
 {
     struct table t;
-    if (table_new(p, 3, &t) < 0)
+    if (rows_table_new(p, 3, &t) < 0)
         return;
     struct sink total = {.count = sink->count, .sum = (double)sink->count};
     struct sink failed = {.count = sink->count, .nonzero = sink->count - sink->nonzero};
-    add_row(p, &t, checks_total.name, &checks_total, &total);
-    add_row(p, &t, checks_succeeded.name, &checks_succeeded, sink);
-    add_row(p, &t, checks_failed.name, &checks_failed, &failed);
-    measure(&t);
+    rows_add(p, &t, checks_total.name, &checks_total, &total);
+    rows_add(p, &t, checks_succeeded.name, &checks_succeeded, sink);
+    rows_add(p, &t, checks_failed.name, &checks_failed, &failed);
+    rows_measure(&t);
     for (size_t i = 0; i < t.len; i++)
         print_row(p, level, &t, &t.rows[i]);
     buf_z(p->out, "\n");
@@ -546,7 +320,7 @@ static const char *threshold_cell(struct printer *p, const struct threshold *th,
         v = summary_rate(s->sum, p->in->duration_ns);
     else
         (void)threshold_value(&th->expr, s, m->type, p->in->duration_ns, &v);
-    return value_cell(p, m, "", v, rate ? "/s" : "");
+    return rows_value_cell(p, m, "", v, rate ? "/s" : "");
 }
 
 static void print_threshold(struct printer *p, size_t level, const struct threshold *th,
@@ -554,21 +328,21 @@ static void print_threshold(struct printer *p, size_t level, const struct thresh
 {
     struct str source = str_trim(str_of(th->source));
     line(p, level);
-    decorated(p, th->failed ? "31" : "32", th->failed ? "✗" : "✓");
+    rows_decorated(p, th->failed ? "31" : "32", th->failed ? "✗" : "✓");
     buf_z(p->out, " ");
     buf_printf(&p->cell, "'%.*s'", STR_ARG(source));
-    decorated(p, "37", take_cell(p));
+    rows_decorated(p, "37", rows_take_cell(p));
     buf_z(p->out, " ");
     buf_str(&p->cell, written_agg(th->source));
-    decorated(p, "37", take_cell(p));
+    rows_decorated(p, "37", rows_take_cell(p));
     buf_z(p->out, "=");
-    decorated(p, "36", threshold_cell(p, th, item));
+    rows_decorated(p, "36", threshold_cell(p, th, item));
 }
 
 static int compare_items(const void *a, const void *b)
 {
-    return compare_names(((const struct summary_item *)a)->name,
-                         ((const struct summary_item *)b)->name);
+    return rows_compare_names(((const struct summary_item *)a)->name,
+                              ((const struct summary_item *)b)->name);
 }
 
 /* True when the metric of this sub-metric has thresholds itself: it is then shown under it. */
@@ -619,15 +393,15 @@ static void print_total(struct printer *p, const struct summary_item *items, siz
     size_t checks_len;
     struct table t;
     if (checks_flat(p->in->snapshot, NULL, 0, p->a, &checks, &checks_len) < 0 ||
-        table_new(p, len, &t) < 0) {
+        rows_table_new(p, len, &t) < 0) {
         p->out->err = -ENOMEM;
         return;
     }
     for (size_t i = 0; i < len; i++) {
         if (items[i].metric->id == METRIC_CHECKS && !strchr(items[i].name, '{'))
             print_checks(p, 2, items[i].sink, checks, checks_len);
-        if (!hidden(p, items[i].name))
-            add_row(p, &t, items[i].name, items[i].metric, items[i].sink);
+        if (!summary_hidden(p->in->mode, items[i].name))
+            rows_add(p, &t, items[i].name, items[i].metric, items[i].sink);
     }
     print_metrics(p, 2, &t);
     buf_z(p->out, "\n");
@@ -750,7 +524,7 @@ static void print_part_checks(struct printer *p, size_t level, const struct part
 static void print_part_metrics(struct printer *p, size_t level, const struct part *part)
 {
     struct table t;
-    if (part->from_len == 0 || table_new(p, p->in->snapshot->metrics_len, &t) < 0)
+    if (part->from_len == 0 || rows_table_new(p, p->in->snapshot->metrics_len, &t) < 0)
         return;
     for (uint32_t id = 0; id < p->in->snapshot->metrics_len; id++) {
         const struct metric *m = registry_at(metrics_registry(p->in->metrics), id);
@@ -760,8 +534,8 @@ static void print_part_metrics(struct printer *p, size_t level, const struct par
             continue;
         if (id == METRIC_CHECKS)
             print_part_checks(p, level, part, sink);
-        if (!hidden(p, m->name))
-            add_row(p, &t, m->name, m, sink);
+        if (!summary_hidden(p->in->mode, m->name))
+            rows_add(p, &t, m->name, m, sink);
     }
     print_metrics(p, level, &t);
 }
@@ -784,8 +558,8 @@ static void print_scenarios(struct printer *p, const struct part *scenarios)
     for (;;) {
         const struct part *next = NULL;
         for (const struct part *s = scenarios->inner; s; s = s->next) {
-            if ((!last || compare_text(s->name, last->name) > 0) &&
-                (!next || compare_text(s->name, next->name) < 0))
+            if ((!last || rows_compare_text(s->name, last->name) > 0) &&
+                (!next || rows_compare_text(s->name, next->name) < 0))
                 next = s;
         }
         if (!next)
@@ -821,15 +595,19 @@ int summary_text(const struct summary_input *in, struct buf *out)
     struct summary_item *items;
     size_t len;
     int rc = summary_items(in, &arena, &items, &len);
-    if (rc == 0) {
+    if (rc == 0 && in->mode == SUMMARY_LEGACY) {
+        rc = summary_legacy_text(&p, items, len);
+        buf_z(out, "\n\n");
+    } else if (rc == 0) {
         buf_z(out, "\n");
         print_thresholds(&p, items, len);
         print_total(&p, items, len);
         if (in->mode == SUMMARY_FULL)
             print_parts(&p);
         buf_z(out, "\n\n");
-        rc = buf_finish(out);
     }
+    if (rc == 0)
+        rc = buf_finish(out);
     buf_fini(&p.cell);
     return rc < 0 ? err_set(rc, "end-of-test summary") : 0;
 }

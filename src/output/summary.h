@@ -22,6 +22,7 @@ enum summary_mode {
     SUMMARY_COMPACT,
     SUMMARY_FULL, /* needs metrics_want_sections() before the run */
     SUMMARY_DISABLED,
+    SUMMARY_LEGACY, /* as k6 v0.49 has it: a tree of groups and one list of metrics */
 };
 
 /* One column of a trend: "avg", "min", "med", "max", "count", "p(N)". */
@@ -41,7 +42,7 @@ struct summary_stat {
 
 enum { SUMMARY_STATS_MAX = 32 };
 
-/* "compact", "full", "disabled"; "" is compact.  E_CONFIG with a message. */
+/* "compact", "full", "disabled", "legacy"; "" is compact.  E_CONFIG with a message. */
 NODISCARD int summary_mode_parse(struct str s, enum summary_mode *ret);
 
 /* `name` is kept.  E_CONFIG with k6's message. */
@@ -61,7 +62,12 @@ struct summary_input {
     size_t stats_len;
     enum numfmt_unit time_unit;
 
+    bool setup_ran, teardown_ran; /* legacy shows them as groups */
+
     /* Of the data and the export only. */
+    struct str script;     /* the main file's text */
+    bool cloud;            /* results go to a cloud, too */
+    int64_t made_ns;       /* wall clock: when the summary is made */
     struct str setup_data; /* JSON of what setup() returned; empty: nothing */
     bool stdout_tty, stderr_tty;
     bool no_color; /* the option --no-color */
@@ -73,6 +79,9 @@ NODISCARD int summary_text(const struct summary_input *in, struct buf *out);
 
 /* The object that handleSummary(data) gets, as JSON without spaces.  Errors likewise. */
 NODISCARD int summary_data_json(const struct summary_input *in, struct buf *out);
+
+/* The newer form of the data, for handleSummary() in one line, for --summary-export indented. */
+NODISCARD int summary_machine_json(const struct summary_input *in, bool indented, struct buf *out);
 
 /* The file of --summary-export (the old form), indented.  Errors likewise. */
 NODISCARD int summary_export_json(const struct summary_input *in, struct buf *out);

@@ -8,81 +8,13 @@
 #include "base/limits.h"
 #include "output/checks.h"
 #include "output/summary_int.h"
+#include "output/summary_write.h"
 
 #include <errno.h>
 #include <math.h>
 
-struct writer {
-    struct buf *out;
-    const struct summary_input *in;
-    size_t indent; /* spaces a level; 0: one line */
-    size_t depth;
-    bool first; /* nothing yet in the open object or array */
-    bool old;   /* the export's dialect */
-};
-
-static void new_line(struct writer *w)
-{
-    if (w->indent == 0)
-        return;
-    buf_z(w->out, "\n");
-    buf_fill(w->out, ' ', w->indent * w->depth);
-}
-
-/* Before each member or element. */
-static void next(struct writer *w)
-{
-    buf_z(w->out, w->first ? "" : ",");
-    w->first = false;
-    new_line(w);
-}
-
-static void key(struct writer *w, struct str name)
-{
-    next(w);
-    buf_json_str(w->out, name);
-    buf_z(w->out, w->indent ? ": " : ":");
-}
-
-static void open(struct writer *w, char bracket)
-{
-    buf_byte(w->out, (uint8_t)bracket);
-    w->depth++;
-    w->first = true;
-}
-
-static void close(struct writer *w, char bracket)
-{
-    w->depth--;
-    if (!w->first)
-        new_line(w);
-    buf_byte(w->out, (uint8_t)bracket);
-    w->first = false;
-}
-
-static void text(struct writer *w, const char *name, struct str value)
-{
-    key(w, str_of(name));
-    buf_json_str(w->out, value);
-}
-
-static void number(struct writer *w, const char *name, double v)
-{
-    key(w, str_of(name));
-    if (isfinite(v))
-        numfmt_js(w->out, v);
-    else
-        buf_z(w->out, "null");
-}
-
-static void boolean(struct writer *w, struct str name, bool v)
-{
-    key(w, name);
-    buf_z(w->out, v ? "true" : "false");
-}
-
-/* JSON that is known to be well-formed, laid out as the rest is.  `next()` of a container's values
- * is called before their first character. */
+/* JSON that is known to be well-formed, laid out as the rest is.  `write_next()` of a container's
+ * values is called before their first character. */
 static void raw_json(struct writer *w, struct str json)
 {
     bool in_string = false, fresh = false; /* fresh: an element of a container begins */
@@ -91,7 +23,7 @@ static void raw_json(struct writer *w, struct str json)
         if (!in_string && (c == ' ' || c == '\t' || c == '\r' || c == '\n'))
             continue;
         if (!in_string && (c == '}' || c == ']')) {
-            close(w, c);
+            write_close(w, c);
             fresh = false;
             continue;
         }
@@ -100,11 +32,11 @@ static void raw_json(struct writer *w, struct str json)
             continue;
         }
         if (fresh) {
-            next(w);
+            write_next(w);
             fresh = false;
         }
         if (!in_string && (c == '{' || c == '[')) {
-            open(w, c);
+            write_open(w, c);
             fresh = true;
             continue;
         }
@@ -124,38 +56,38 @@ static void check_json(struct writer *w, const struct check *c)
 {
     char id[33];
     checks_id(c->path, id);
-    open(w, '{');
-    text(w, "name", c->name);
-    text(w, "path", c->path);
-    text(w, "id", str_of(id));
-    number(w, "passes", (double)c->passes);
-    number(w, "fails", (double)c->fails);
-    close(w, '}');
+    write_open(w, '{');
+    write_text(w, "name", c->name);
+    write_text(w, "path", c->path);
+    write_text(w, "id", str_of(id));
+    write_number(w, "passes", (double)c->passes);
+    write_number(w, "fails", (double)c->fails);
+    write_close(w, '}');
 }
 
 /* Lists in the data, objects by name in the export. */
 static void members(struct writer *w, const struct group *g)
 {
-    key(w, STR("groups"));
-    open(w, w->old ? '{' : '[');
+    write_key(w, STR("groups"));
+    write_open(w, w->old ? '{' : '[');
     for (const struct group *i = g->groups; i; i = i->next) {
         if (w->old)
-            key(w, i->name);
+            write_key(w, i->name);
         else
-            next(w);
+            write_next(w);
         group(w, i);
     }
-    close(w, w->old ? '}' : ']');
-    key(w, STR("checks"));
-    open(w, w->old ? '{' : '[');
+    write_close(w, w->old ? '}' : ']');
+    write_key(w, STR("checks"));
+    write_open(w, w->old ? '{' : '[');
     for (const struct check *c = g->checks; c; c = c->next) {
         if (w->old)
-            key(w, c->name);
+            write_key(w, c->name);
         else
-            next(w);
+            write_next(w);
         check_json(w, c);
     }
-    close(w, w->old ? '}' : ']');
+    write_close(w, w->old ? '}' : ']');
 }
 
 /* Depth is bounded by the script's own nesting of group() calls. */
@@ -163,12 +95,12 @@ static void group(struct writer *w, const struct group *g)
 {
     char id[33];
     checks_id(g->path, id);
-    open(w, '{');
-    text(w, "name", g->name);
-    text(w, "path", g->path);
-    text(w, "id", str_of(id));
+    write_open(w, '{');
+    write_text(w, "name", g->name);
+    write_text(w, "path", g->path);
+    write_text(w, "id", str_of(id));
     members(w, g);
-    close(w, '}');
+    write_close(w, '}');
 }
 
 static void values(struct writer *w, const struct summary_item *item)
@@ -176,22 +108,22 @@ static void values(struct writer *w, const struct summary_item *item)
     const struct sink *s = item->sink;
     switch (item->metric->type) {
     case METRIC_COUNTER:
-        number(w, "count", s->sum);
-        number(w, "rate", summary_rate(s->sum, w->in->duration_ns));
+        write_number(w, "count", s->sum);
+        write_number(w, "rate", summary_rate(s->sum, w->in->duration_ns));
         return;
     case METRIC_GAUGE:
-        number(w, "value", s->last);
-        number(w, "min", s->min);
-        number(w, "max", s->max);
+        write_number(w, "value", s->last);
+        write_number(w, "min", s->min);
+        write_number(w, "max", s->max);
         return;
     case METRIC_RATE:
-        number(w, w->old ? "value" : "rate", summary_share(s));
-        number(w, "passes", (double)s->nonzero);
-        number(w, "fails", (double)(s->count - s->nonzero));
+        write_number(w, w->old ? "value" : "rate", summary_share(s));
+        write_number(w, "passes", (double)s->nonzero);
+        write_number(w, "fails", (double)(s->count - s->nonzero));
         return;
     case METRIC_TREND:
         for (size_t i = 0; i < w->in->stats_len; i++)
-            number(w, w->in->stats[i].name, summary_stat_value(&w->in->stats[i], s));
+            write_number(w, w->in->stats[i].name, summary_stat_value(&w->in->stats[i], s));
         return;
     }
 }
@@ -201,8 +133,8 @@ static void thresholds(struct writer *w, const struct threshold_group *g)
 {
     if (!g || g->len == 0)
         return;
-    key(w, STR("thresholds"));
-    open(w, '{');
+    write_key(w, STR("thresholds"));
+    write_open(w, '{');
     for (size_t i = 0; i < g->len; i++) {
         struct str source = str_of(g->items[i].source);
         bool again = false; /* an expression that stands twice is one key */
@@ -211,56 +143,56 @@ static void thresholds(struct writer *w, const struct threshold_group *g)
         if (again)
             continue;
         if (w->old) {
-            boolean(w, source, g->items[i].failed);
+            write_boolean(w, source, g->items[i].failed);
             continue;
         }
-        key(w, source);
-        open(w, '{');
-        boolean(w, STR("ok"), !g->items[i].failed);
-        close(w, '}');
+        write_key(w, source);
+        write_open(w, '{');
+        write_boolean(w, STR("ok"), !g->items[i].failed);
+        write_close(w, '}');
     }
-    close(w, '}');
+    write_close(w, '}');
 }
 
 static void metric_json(struct writer *w, const struct summary_item *item)
 {
-    key(w, str_of(item->name));
-    open(w, '{');
+    write_key(w, str_of(item->name));
+    write_open(w, '{');
     if (!w->old) {
-        text(w, "type", str_of(metric_type_name(item->metric->type)));
-        text(w, "contains", str_of(metric_contains_name(item->metric->contains)));
-        key(w, STR("values"));
-        open(w, '{');
+        write_text(w, "type", str_of(metric_type_name(item->metric->type)));
+        write_text(w, "contains", str_of(metric_contains_name(item->metric->contains)));
+        write_key(w, STR("values"));
+        write_open(w, '{');
     }
     values(w, item);
     if (!w->old)
-        close(w, '}');
+        write_close(w, '}');
     thresholds(w, item->thresholds);
-    close(w, '}');
+    write_close(w, '}');
 }
 
 static void options_and_state(struct writer *w)
 {
     static const char *const units[] = {
         [NUMFMT_AUTO] = "", [NUMFMT_S] = "s", [NUMFMT_MS] = "ms", [NUMFMT_US] = "us"};
-    key(w, STR("options"));
-    open(w, '{');
-    key(w, STR("summaryTrendStats"));
-    open(w, '[');
+    write_key(w, STR("options"));
+    write_open(w, '{');
+    write_key(w, STR("summaryTrendStats"));
+    write_open(w, '[');
     for (size_t i = 0; i < w->in->stats_len; i++) {
-        next(w);
+        write_next(w);
         buf_json_str(w->out, str_of(w->in->stats[i].name));
     }
-    close(w, ']');
-    text(w, "summaryTimeUnit", str_of(units[w->in->time_unit]));
-    boolean(w, STR("noColor"), w->in->no_color);
-    close(w, '}');
-    key(w, STR("state"));
-    open(w, '{');
-    boolean(w, STR("isStdOutTTY"), w->in->stdout_tty);
-    boolean(w, STR("isStdErrTTY"), w->in->stderr_tty);
-    number(w, "testRunDurationMs", (double)w->in->duration_ns / (double)NS_PER_MS);
-    close(w, '}');
+    write_close(w, ']');
+    write_text(w, "summaryTimeUnit", str_of(units[w->in->time_unit]));
+    write_boolean(w, STR("noColor"), w->in->no_color);
+    write_close(w, '}');
+    write_key(w, STR("state"));
+    write_open(w, '{');
+    write_boolean(w, STR("isStdOutTTY"), w->in->stdout_tty);
+    write_boolean(w, STR("isStdErrTTY"), w->in->stderr_tty);
+    write_number(w, "testRunDurationMs", (double)w->in->duration_ns / (double)NS_PER_MS);
+    write_close(w, '}');
 }
 
 static int write_all(struct writer *w)
@@ -274,21 +206,21 @@ static int write_all(struct writer *w)
     if (!root)
         return err_set(-ENOMEM, "data of the end-of-test summary");
 
-    open(w, '{');
-    key(w, STR("root_group"));
+    write_open(w, '{');
+    write_key(w, STR("root_group"));
     group(w, root);
     if (!w->old)
         options_and_state(w);
-    key(w, STR("metrics"));
-    open(w, '{');
+    write_key(w, STR("metrics"));
+    write_open(w, '{');
     for (size_t i = 0; i < len; i++)
         metric_json(w, &items[i]);
-    close(w, '}');
+    write_close(w, '}');
     if (w->in->setup_data.len > 0) {
-        key(w, STR("setup_data"));
+        write_key(w, STR("setup_data"));
         raw_json(w, w->in->setup_data);
     }
-    close(w, '}');
+    write_close(w, '}');
     rc = buf_finish(w->out);
     return rc < 0 ? err_set(rc, "data of the end-of-test summary") : 0;
 }

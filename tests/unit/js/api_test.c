@@ -171,20 +171,22 @@ static void test_metrics(void **state)
 {
     struct world *w = *state;
     world_watch(w, "checks");
-    world_source(w, "import { Counter, Gauge, Rate, Trend } from 'k6/metrics';\n"
-                    "const c = new Counter('cc'), g = new Gauge('gg'), r = new Rate('rr'),"
-                    " t = new Trend('tt', true), again = new Counter('cc');\n"
-                    "for (const f of [() => new Counter('cc', true), () => new Trend('cc'),"
-                    " () => new Counter('9'), () => c.add(1)])\n"
-                    "  try { f() } catch (e) { console.log(e.message) }\n"
-                    "export default () => {\n"
-                    "  console.log(c.name, c.add(1), again.add('2'), c.add(true),"
-                    " c instanceof Counter, c instanceof Gauge);\n"
-                    "  console.log(c.add(NaN), c.add(null), c.add(), c.add('x'), c.add({}));\n"
-                    "  g.add(3); g.add(-1.5); r.add(true); r.add(0); t.add(12.5, { a: 'b' });\n"
-                    "  for (const f of [() => new Counter('late'), () => c.add.call({}, 1),"
-                    " () => c.add(1, 5)]) try { f() } catch (e) { console.log(String(e)) }\n"
-                    "}");
+    world_source(w,
+                 "import { Counter, Gauge, Rate, Trend } from 'k6/metrics';\n"
+                 "const c = new Counter('cc'), g = new Gauge('gg'), r = new Rate('rr'),"
+                 " t = new Trend('tt', true), again = new Counter('cc');\n"
+                 "for (const f of [() => new Counter('cc', true), () => new Trend('cc'),"
+                 " () => new Counter('9'), () => c.add(1)])\n"
+                 "  try { f() } catch (e) { console.log(e.message) }\n"
+                 "export default () => {\n"
+                 "  console.log(c.name, c.add(1), again.add('2'), c.add(true),"
+                 " c instanceof Counter, c instanceof Gauge);\n"
+                 "  console.log(c.add(NaN), c.add(null), c.add(), c.add('x'), c.add({}));\n"
+                 "  g.add(3); g.add(-1.5); r.add(true); r.add(0); t.add(12.5, { a: 'b' });\n"
+                 "  for (const f of [() => new Counter('late'), () => c.add(1n),"
+                 " () => c.add(1, { a: {} })]) try { f() } catch (e) { console.log(String(e)) }\n"
+                 "  const { add } = t; add(1, 'xy'); t.add(1, 5); c.add(2, ['z']);\n"
+                 "}");
     assert_string_equal(w->message, "");
     struct str log = buf_view(&w->log);
     assert_int_equal(log.len > 0, 1);
@@ -194,6 +196,8 @@ static void test_metrics(void **state)
     assert_non_null(strstr(text, "info Adding to metrics in the init context is not supported\n"));
     buf_reset(&w->log);
     world_watch(w, "tt{a:b}");
+    world_watch(w, "tt{0:x,1:y}");
+    world_watch(w, "cc{0:z}");
     world_call(w, "default");
     assert_string_equal(w->message, "");
 #define BAD(v)                                                                                     \
@@ -201,16 +205,25 @@ static void test_metrics(void **state)
     "expected\n"
     assert_string_equal(
         world_log(w),
-        "info cc true true true true false\n" BAD("NaN") BAD("null") BAD("undefined") BAD("x")
-            BAD("[object Object]") "info false false false false false\n"
-                                   "info GoError: metrics must be declared in the init context\n"
-                                   "info TypeError: Metric object expected\n"
-                                   "info GoError: tags must be an object\n");
-    assert_true(world_sum(w, "cc") == 4);
+        "info cc true true true true false\n" BAD("NaN") BAD(
+            "null") "warning no value was provided for metric 'cc', a number or a boolean value is "
+                    "expected\n" BAD("x")
+                        BAD("[object Object]") "info false false false false false\n"
+                                               "info GoError: metrics must be declared in the init "
+                                               "context\n"
+                                               "info TypeError: cannot convert bigint to number\n"
+                                               "info GoError: cannot add tags for the 'cc' custom "
+                                               "metric: invalid value for metric "
+                                               "tag 'a': only String, Boolean and Number types are "
+                                               "accepted as a metric tag values\n");
+    assert_true(world_sum(w, "cc") == 6);
+    assert_int_equal(world_count(w, "tt"), 3);
     assert_int_equal(world_count(w, "gg"), 2);
     assert_true(world_sum(w, "rr") == 1);
     assert_int_equal(world_count(w, "rr"), 2);
     assert_true(world_sum(w, "tt{a:b}") == 12.5);
+    assert_int_equal(world_count(w, "tt{0:x,1:y}"), 1);
+    assert_true(world_sum(w, "cc{0:z}") == 2);
 }
 
 static void test_metrics_throw_when_asked_to(void **state)

@@ -265,7 +265,11 @@ static void test_handle_summary(void **state)
         {"return {}", "", 0},
         {"return null", "", 1},
         {"return", "", 1},
-        {"return { a: { b: 1 } }", "", E_SCRIPT},
+        {"return { a: { b: 1 } }", "", 1},
+        {"return { a: null, stdout: 'b' }", "stdout=b;", 0},
+        {"return 5", "", E_CONFIG},
+        {"return ['a']", "", E_CONFIG},
+        {"return new Map()", "", E_CONFIG},
         {"throw new Error('hs')", "", E_SCRIPT},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

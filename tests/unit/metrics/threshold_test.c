@@ -52,7 +52,8 @@ static void test_expressions(void **state)
         {"value!=.5", {THRESHOLD_VALUE, 0, THRESHOLD_NOT_EQUAL, 0.5}},
         {"p(95)<500", {THRESHOLD_PERCENTILE, 95, THRESHOLD_LESS, 500}},
         {"p(99.99) < 5", {THRESHOLD_PERCENTILE, 99.99, THRESHOLD_LESS, 5}},
-        {"p(0)<0x10", {THRESHOLD_PERCENTILE, 0, THRESHOLD_LESS, 16}},
+        {"p(0)<0x1p4", {THRESHOLD_PERCENTILE, 0, THRESHOLD_LESS, 16}},
+        {"p(0)<1_000", {THRESHOLD_PERCENTILE, 0, THRESHOLD_LESS, 1000}},
         {"p(100)<1", {THRESHOLD_PERCENTILE, 100, THRESHOLD_LESS, 1}},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

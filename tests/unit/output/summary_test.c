@@ -153,6 +153,8 @@ static void test_texts(void **state)
         {"summary/full.txt", SUMMARY_FULL, false, NUMFMT_AUTO},
         {"summary/color.txt", SUMMARY_COMPACT, true, NUMFMT_AUTO},
         {"summary/microseconds.txt", SUMMARY_COMPACT, false, NUMFMT_US},
+        {"summary/legacy.txt", SUMMARY_LEGACY, false, NUMFMT_AUTO},
+        {"summary/legacy_color.txt", SUMMARY_LEGACY, true, NUMFMT_AUTO},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct run r;
@@ -236,7 +238,8 @@ static void test_modes(void **state)
     enum summary_mode m;
     assert_true(summary_mode_parse(STR(""), &m) == 0 && m == SUMMARY_COMPACT);
     assert_true(summary_mode_parse(STR("full"), &m) == 0 && m == SUMMARY_FULL);
-    assert_int_equal(summary_mode_parse(STR("legacy"), &m), E_CONFIG);
+    assert_true(summary_mode_parse(STR("legacy"), &m) == 0 && m == SUMMARY_LEGACY);
+    assert_int_equal(summary_mode_parse(STR("short"), &m), E_CONFIG);
 }
 
 static void test_run_without_samples(void **state)
