@@ -44,7 +44,8 @@ static bool cut_at(struct str s, const char *op, struct str *ret_left, struct st
     return false;
 }
 
-/* Copies a number as Go's literals are to one as C's: without the underscores between its digits. */
+/* Copies a number as Go's literals are to one as C's: without the underscores between its digits.
+ */
 static int copy_number(struct str s, char *out)
 {
     size_t sign = s.ptr[0] == '+' || s.ptr[0] == '-';
