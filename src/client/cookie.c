@@ -85,6 +85,16 @@ static int64_t days_from_civil(int year, int month, int day)
     return era * 146097 + doe - 719468;
 }
 
+/* "GMT", "UTC", or another zone's abbreviation, which Go takes for UTC when it isn't the local one.
+ */
+static bool is_zone(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.ptr[i] < 'A' || s.ptr[i] > 'Z')
+            return false;
+    return s.len == 3 || s.len == 4;
+}
+
 int cookie_parse_date(struct str s, bool dashes, int64_t *ret_unix_s)
 {
     int weekday = 0, day = 0, month = 0, year = 0, hour = 0, minute = 0, second = 0;
@@ -96,7 +106,7 @@ int cookie_parse_date(struct str s, bool dashes, int64_t *ret_unix_s)
          take_digits(&s, 4, 4, &year) && take_char(&s, ' ') && take_digits(&s, 2, 2, &hour) &&
          take_char(&s, ':') && take_digits(&s, 2, 2, &minute) && take_char(&s, ':') &&
          take_digits(&s, 2, 2, &second) && take_char(&s, ' ');
-    ok = ok && (str_eqz(s, "GMT") || str_eqz(s, "UTC"));
+    ok = ok && is_zone(s);
     static const int days_of[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     if (!ok || hour > 23 || minute > 59 || second > 59 || day < 1)
         return -EINVAL;
@@ -400,13 +410,16 @@ int cookie_jar_each(struct cookie_jar *j, const struct url *u, int64_t now_s, co
     return rc;
 }
 
+/* As by a Set-Cookie for that URL without Domain and Path: what another path made stays. */
 void cookie_jar_remove(struct cookie_jar *j, const struct url *u, struct str name)
 {
     if (!is_http(u))
         return;
+    struct str folder = default_path(u->path);
     for (size_t i = j->len; i > 0; i--) {
         const struct entry *e = &j->entries[i - 1];
-        if (goes_to(e, u) && (!name.ptr || str_eq(name, e->name)))
+        if (goes_to(e, u) && str_ieq(e->domain, u->host) && str_eq(e->path, folder) &&
+            (!name.ptr || str_eq(name, e->name)))
             remove_at(j, i - 1);
     }
 }

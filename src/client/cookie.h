@@ -54,7 +54,8 @@ typedef int cookie_fn(void *arg, struct str name, struct str value);
 int cookie_jar_each(struct cookie_jar *j, const struct url *u, int64_t now_s, cookie_fn *fn,
                     void *arg);
 
-/* Removes what cookie_jar_each() would give; of that name only, unless name.ptr is NULL. */
+/* Removes of what cookie_jar_each() would give the cookies that belong to `u`'s own host and
+ * folder, as k6 does it; of that name only, unless name.ptr is NULL. */
 void cookie_jar_remove(struct cookie_jar *j, const struct url *u, struct str name);
 
 #endif

@@ -95,8 +95,11 @@ static void format_text(struct buf *out, const struct log_line *l)
 {
     buf_z(out, "time=\"");
     write_time(out, l->wall_ns);
-    buf_printf(out, "\" level=%s msg=", log_level_name(l->level));
-    write_value(out, l->message);
+    buf_printf(out, "\" level=%s", log_level_name(l->level));
+    if (l->message[0] != '\0') {
+        buf_z(out, " msg=");
+        write_value(out, l->message);
+    }
     for (int i = 0; i < l->fields_len; i++) {
         buf_printf(out, " %s=", l->fields[i].key);
         write_value(out, l->fields[i].value);

@@ -558,6 +558,25 @@ static int read_jar(struct ask *k, JSValueConst v)
     return 0;
 }
 
+/* A tag that can't be one is a request that can't be sent, not an exception. */
+static int read_tags(struct ask *k, JSValueConst v)
+{
+    k->has_tags = true;
+    js_tags_init(&k->tags, k->ctx);
+    if (js_tags_read(&k->tags, v) == 0)
+        return 0;
+    CLEANUP(js_text_fini) struct js_text words = {0};
+    JSValue thrown = JS_GetException(k->ctx);
+    JSValue message = JS_GetPropertyStr(k->ctx, thrown, "message");
+    int rc = js_text_of(k->ctx, message, &words);
+    JS_FreeValue(k->ctx, message);
+    JS_FreeValue(k->ctx, thrown);
+    if (rc < 0)
+        return -1;
+    (void)err_set(-EINVAL, "invalid HTTP request metric tags: %.*s", STR_ARG(words.s));
+    return bad(k, 0);
+}
+
 static int read_param(struct ask *k, enum param_atom which, JSValueConst v)
 {
     int32_t n = 0;
@@ -565,9 +584,7 @@ static int read_param(struct ask *k, enum param_atom which, JSValueConst v)
     case PARAM_HEADERS:
         return JS_IsObject(v) ? js_each(k->ctx, v, read_header, k) : 0;
     case PARAM_TAGS:
-        k->has_tags = true;
-        js_tags_init(&k->tags, k->ctx);
-        return js_tags_read(&k->tags, v);
+        return read_tags(k, v);
     case PARAM_TIMEOUT:
         return read_timeout(k, v);
     case PARAM_REDIRECTS:
@@ -669,14 +686,40 @@ static struct str given_name(const struct ask *k, const struct tagset *base)
                                                                              : STR_EMPTY;
 }
 
+void http_append_without_user(struct buf *out, struct str url)
+{
+    ptrdiff_t colon = str_find(url, ':');
+    size_t start = colon < 0 ? 0 : MIN((size_t)colon + 3, url.len); /* behind "://" */
+    size_t user_end = start;
+    for (size_t i = start; i < url.len && !memchr("/?#", url.ptr[i], 3); i++)
+        if (url.ptr[i] == '@')
+            user_end = i + 1;
+    buf_str(out, str_new(url.ptr, start));
+    buf_str(out, str_new(url.ptr + user_end, url.len - user_end));
+}
+
+/* The URL for tags: with user and password masked, or without them where they were taken out to
+ * show who it is by other means. */
+static struct str trip_url(const struct ask *k, const struct http_trip *trip, struct buf *room)
+{
+    if (k->req.auth == HTTP_AUTH_BASIC || !trip->url->userinfo.ptr)
+        return trip->url->clean;
+    http_append_without_user(room, trip->url->clean);
+    return buf_view(room);
+}
+
 static struct tagset *make_tags(struct ask *k, const struct http_trip *trip, int failed)
 {
     struct js_host *host = k->state->host;
     struct trip_tags t = {.enabled = host->run->system_tags};
     char status[12], code[12];
+    CLEANUP(buf_fini) struct buf bare;
+    buf_init(&bare, URL_TEXT_MAX);
     struct str name = given_name(k, k->base);
-    add_tag(&t, TAG_NAME, name.ptr ? name : trip->url->clean);
-    add_tag(&t, TAG_URL, name.ptr ? name : trip->url->clean);
+    if (!name.ptr)
+        name = trip_url(k, trip, &bare);
+    add_tag(&t, TAG_NAME, name);
+    add_tag(&t, TAG_URL, name);
     add_tag(&t, TAG_METHOD, trip->method);
     add_tag(&t, TAG_STATUS, number_text(status, trip->status));
     if (trip->proto)
@@ -896,6 +939,9 @@ int http_ask_run(struct ask *k)
     int rc = http_do(k->state->client, &k->req, &r->http);
     r->sent = k->sent;
     k->sent = NULL;
+    if (r->sent)
+        r->sent->body_len = (int64_t)k->req.body.len;
+    r->shows_no_user = k->req.auth != HTTP_AUTH_BASIC;
     if (rc == 0) {
         if (r->http.redirect_refused && !k->redirects_set)
             warn_redirects(k);
@@ -922,7 +968,8 @@ void http_ask_init(struct ask *k, JSContext *ctx, struct str method)
     memset(k, 0, offsetof(struct ask, tags));
     k->ctx = ctx;
     k->state = js_api_state(ctx, JS_API_HTTP);
-    struct str usual = static_method(method);
+    k->no_method = method.len == 0; /* which is a GET */
+    struct str usual = k->no_method ? STR("GET") : static_method(method);
     k->own_method = !usual.ptr;
     k->req.method = usual.ptr ? usual : method;
     k->base = k->state->host->tags;
@@ -945,11 +992,13 @@ void http_ask_fini(struct ask *k)
 /* All but a plain GET has a struct sent. */
 static int note_method(struct ask *k)
 {
-    if (!k->own_method && k->req.method.len == 3 && memcmp(k->req.method.ptr, "GET", 3) == 0)
+    if (!k->own_method && !k->no_method && str_eqz(k->req.method, "GET"))
         return 0;
     struct sent *s = http_ask_sent(k);
     if (!s)
         return -1;
+    if (k->no_method)
+        s->method = STR_EMPTY;
     if (k->own_method)
         s->method = sent_text(s, k->req.method);
     return 0;
@@ -1065,7 +1114,8 @@ static JSValue http_request(JSContext *ctx, JSValueConst this_val, int argc, JSV
 {
     (void)this_val;
     CLEANUP(js_text_fini) struct js_text method = {0};
-    if (js_text_of(ctx, js_arg(argc, argv, 0), &method) < 0)
+    JSValueConst v = js_arg(argc, argv, 0);
+    if (!js_is_nullish(v) && js_text_of(ctx, v, &method) < 0)
         return JS_EXCEPTION;
     return request(ctx, method.s, js_arg(argc, argv, 1), js_arg(argc, argv, 2),
                    js_arg(argc, argv, 3));

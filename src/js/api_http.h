@@ -91,6 +91,7 @@ struct sent {
     struct buf texts;      /* what the views above point into */
     struct buf body_bytes; /* a body that was made here */
     JSValue body_value;    /* or the script's own string or buffer; undefined otherwise */
+    int64_t body_len;      /* bytes, once it has been sent */
 };
 void sent_fini(JSRuntime *rt, struct sent *s);
 
@@ -127,6 +128,7 @@ struct response {
     enum response_type type;
     bool unsent;              /* bad parameters: what k6 gives when nothing was sent */
     bool sealed;              /* no new properties */
+    bool shows_no_user;       /* digest, NTLM: `url` is without user and password */
     bool body_assigned;       /* by the script: `http.body` isn't it any more */
     uint32_t made;            /* bits of FIELD_*: value[] holds it */
     uint32_t deleted;         /* gone, or a plain property of the object now */
@@ -206,6 +208,7 @@ struct ask {
     bool redirects_set;
     bool callback_off;   /* responseCallback: null */
     bool answered;       /* a round trip has been made */
+    bool no_method;      /* the script gave none */
     bool own_method;     /* not one of the static ones: its text is in `sent` */
     bool script_goes_on; /* while it is under way: bytes of the script's must be copied */
     struct expected *expected;
@@ -224,6 +227,9 @@ struct ask {
 /* How reading ends when it isn't 0: words for a response in the error slot (ASK_BAD), or -1 with an
  * exception pending. */
 enum { ASK_BAD = 1 };
+
+/* Appends `url`, in its text form, without "user:password@". */
+void http_append_without_user(struct buf *out, struct str url);
 
 void http_ask_init(struct ask *k, JSContext *ctx, struct str method);
 void http_ask_fini(struct ask *k); /* on the VM's coroutine */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "js/api_http.h"
 
@@ -119,6 +120,13 @@ static int set_header(JSContext *ctx, JSValueConst object, const struct http_res
     return set_at(ctx, object, first.name, http_text(ctx, all));
 }
 
+/* What the connection is about and not the answer: k6's HTTP library keeps these to itself. */
+static bool is_framing(const struct http_header *h)
+{
+    return str_eqz(h->name, "Transfer-Encoding") ||
+           (str_eqz(h->name, "Connection") && str_ieq(h->value, STR("close")));
+}
+
 static JSValue make_headers(JSContext *ctx, const struct http_response *r)
 {
     JSValue object = JS_NewObject(ctx);
@@ -126,6 +134,8 @@ static JSValue make_headers(JSContext *ctx, const struct http_response *r)
     struct http_header h;
     size_t cursor = 0;
     while (rc >= 0 && http_response_next(r, &cursor, &h)) {
+        if (is_framing(&h))
+            continue;
         JSAtom atom = JS_NewAtomLen(ctx, h.name.ptr, h.name.len);
         int has = JS_GetOwnProperty(ctx, NULL, object, atom);
         JS_FreeAtom(ctx, atom);
@@ -217,6 +227,32 @@ static JSValue sent_body(JSContext *ctx, const struct sent *s)
     return http_text(ctx, bytes);
 }
 
+/* The header Cookie as it was sent: the script's own, then the cookies. */
+static int set_cookie_header(JSContext *ctx, JSValueConst headers, const struct sent *s)
+{
+    CLEANUP(buf_fini) struct buf line;
+    buf_init(&line, HTTP_REQUEST_HEAD_MAX);
+    for (size_t i = 0; i < s->headers_len; i++)
+        if (str_eqz(s->headers[i].name, "Cookie"))
+            buf_str(&line, s->headers[i].value);
+    for (size_t i = 0; i + 2 < s->cookies_len; i += 3)
+        cookie_append_pair(&line, s->cookies[i], s->cookies[i + 1]);
+    if (line.err || s->cookies_len == 0)
+        return 0;
+    JSValue list = JS_NewArray(ctx);
+    int rc =
+        JS_DefinePropertyValueUint32(ctx, list, 0, http_text(ctx, buf_view(&line)), JS_PROP_C_W_E);
+    return rc < 0 ? done(ctx, list, -1), -1 : set_at(ctx, headers, STR("Cookie"), list);
+}
+
+/* A length that the script gave and that wasn't sent, for it is wrong. */
+static bool is_wrong_length(const struct sent *s, const struct http_header *h)
+{
+    int64_t said;
+    return str_eqz(h->name, "Content-Length") &&
+           (str_to_i64(h->value, &said) < 0 || said != s->body_len);
+}
+
 static JSValue make_request(JSContext *ctx, const struct response *r)
 {
     if (r->unsent || !r->url)
@@ -228,16 +264,20 @@ static JSValue make_request(JSContext *ctx, const struct response *r)
     bool agent = false;
     for (size_t i = 0; s && i < s->headers_len && rc >= 0; i++) {
         agent = agent || str_eqz(s->headers[i].name, "User-Agent");
+        if (is_wrong_length(s, &s->headers[i]))
+            continue;
         rc = push_at(ctx, headers, s->headers[i].name, http_text(ctx, s->headers[i].value));
     }
     const char *user_agent = js_host_of(ctx)->run->user_agent;
     if (rc >= 0 && !agent)
         rc = push_at(ctx, headers, STR("User-Agent"), http_text(ctx, str_of(user_agent)));
+    if (rc >= 0 && s)
+        rc = set_cookie_header(ctx, headers, s);
     for (size_t i = 0; s && i + 2 < s->cookies_len && rc >= 0; i += 3) {
         JSValue cookie = JS_NewObject(ctx);
         rc = set_str(ctx, cookie, "name", s->cookies[i]);
         rc = rc < 0 ? rc : set_str(ctx, cookie, "value", s->cookies[i + 1]);
-        rc = rc < 0 ? rc : set(ctx, cookie, "replace", JS_NewBool(ctx, s->cookies[i + 2].len > 0));
+        rc = rc < 0 ? rc : set(ctx, cookie, "replace", JS_FALSE); /* whatever the script said */
         rc = push_at(ctx, cookies, s->cookies[i], done(ctx, cookie, rc));
     }
     rc = rc < 0 ? rc : set(ctx, object, "headers", JS_DupValue(ctx, headers));
@@ -246,6 +286,15 @@ static JSValue make_request(JSContext *ctx, const struct response *r)
     JS_FreeValue(ctx, headers);
     JS_FreeValue(ctx, cookies);
     return done(ctx, object, rc);
+}
+
+/* A URL without who is asking: those that digest and NTLM have taken it from. */
+static JSValue text_without_user(JSContext *ctx, struct str url)
+{
+    CLEANUP(buf_fini) struct buf text;
+    buf_init(&text, URL_TEXT_MAX);
+    http_append_without_user(&text, url);
+    return text.err ? JS_ThrowOutOfMemory(ctx) : http_text(ctx, buf_view(&text));
 }
 
 static JSValue make_body(JSContext *ctx, const struct response *r)
@@ -267,7 +316,7 @@ static JSValue make_field(JSContext *ctx, struct response *r, enum response_fiel
     case FIELD_REMOTE_PORT:
         return JS_NewInt32(ctx, h->remote_port);
     case FIELD_URL:
-        return http_text(ctx, h->url);
+        return r->shows_no_user ? text_without_user(ctx, h->url) : http_text(ctx, h->url);
     case FIELD_STATUS:
         return JS_NewInt32(ctx, h->status);
     case FIELD_STATUS_TEXT:

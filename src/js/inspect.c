@@ -21,26 +21,29 @@ static void drop_exception(JSContext *ctx)
     JS_FreeValue(ctx, JS_GetException(ctx));
 }
 
+/* In quotes that nothing inside is escaped for: k6's form, for people to read. */
+static void append_quoted(struct buf *out, struct str s, bool quoted)
+{
+    buf_z(out, quoted ? "\"" : "");
+    buf_str(out, s);
+    buf_z(out, quoted ? "\"" : "");
+}
+
 static void append_text(JSContext *ctx, struct buf *out, JSValueConst v, bool quoted)
 {
     CLEANUP(js_text_fini) struct js_text text = {0};
-    if (JS_IsSymbol(v)) { /* which String() refuses */
-        JSAtom atom = JS_NewAtom(ctx, "toString");
-        JSValue s = JS_Invoke(ctx, v, atom, 0, NULL);
-        JS_FreeAtom(ctx, atom);
-        int rc = JS_IsException(s) ? -1 : js_text_of(ctx, s, &text);
-        JS_FreeValue(ctx, s);
-        if (rc == 0)
-            buf_str(out, text.s);
-        else
+    if (JS_IsSymbol(v)) { /* which String() refuses; k6 shows what describes it */
+        JSValue s = JS_GetPropertyStr(ctx, v, "description");
+        if (JS_IsException(s) || js_text_of(ctx, s, &text) < 0)
             drop_exception(ctx);
+        else
+            append_quoted(out, text.s, quoted);
+        JS_FreeValue(ctx, s);
     } else if (js_text_of(ctx, v, &text) < 0) {
         drop_exception(ctx);
         buf_z(out, "[object]");
-    } else if (quoted) {
-        buf_json_str(out, text.s);
     } else {
-        buf_str(out, text.s);
+        append_quoted(out, text.s, quoted);
     }
 }
 
@@ -92,18 +95,6 @@ static void append_list(JSContext *ctx, struct buf *out, JSValueConst v, const s
     buf_z(out, len > 0 ? " ]" : "]");
 }
 
-static bool is_identifier(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '$' ||
-                      (unsigned char)c >= 0x80;
-        if (!letter && (i == 0 || c < '0' || c > '9'))
-            return false;
-    }
-    return s.len > 0;
-}
-
 struct members {
     struct buf *out;
     const struct around *me;
@@ -115,10 +106,7 @@ static int append_member(JSContext *ctx, void *arg, struct str key, JSValueConst
     struct members *m = arg;
     buf_z(m->out, m->any ? ", " : " ");
     m->any = true;
-    if (is_identifier(key))
-        buf_str(m->out, key);
-    else
-        buf_json_str(m->out, key);
+    buf_str(m->out, key);
     buf_z(m->out, ": ");
     inspect(ctx, m->out, value, m->me);
     return m->out->err == 0 ? 0 : 1;
@@ -194,7 +182,7 @@ static void inspect(JSContext *ctx, struct buf *out, JSValueConst v, const struc
     else if (JS_IsObject(v))
         append_object(ctx, out, v, outer);
     else
-        append_text(ctx, out, v, outer != NULL && JS_IsString(v));
+        append_text(ctx, out, v, outer && (JS_IsString(v) || JS_IsSymbol(v)));
 }
 
 void inspect_value(JSContext *ctx, struct buf *out, JSValueConst v, bool top)

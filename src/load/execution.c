@@ -122,6 +122,8 @@ static struct str options(struct js_host *h)
 static void abort_test(struct js_host *h, const char *message)
 {
     struct vu *v = vu_of(h);
+    if (v != NULL)
+        v->ended_test = true;
     if (h->stage == JS_STAGE_SUMMARY)
         log_error("%s", message); /* there is nothing left to abort but the calling function */
     else if (v != NULL)

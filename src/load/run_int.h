@@ -76,6 +76,7 @@ struct vu {
     bool has_setup_data, env_set;
     bool interrupted; /* by the hard timer, not by the end of the run */
     bool busy;        /* in an iteration */
+    bool ended_test;  /* in this iteration, by exec.test.abort(): it counts as a whole one */
     /* For k6/execution: numbers of the iteration, within the scenario here and of this virtual
      * user's in it; how many it has begun, by scenario (owned, NULL before the first). */
     uint64_t number, number_in_scenario;

@@ -89,21 +89,26 @@ static int check_stages(struct run *r, struct js_vm *vm)
     return 0;
 }
 
+/* Said after what is wrong with the options: k6 reads those first. */
+static int check_exports(struct run *r, struct js_vm *vm)
+{
+    if (js_vm_exports_len(vm) > 0)
+        return 0;
+    (void)err_set(E_SCRIPT, "no exported functions in script");
+    return err_exit(not_initialised(r, E_SCRIPT), EXIT_USAGE);
+}
+
 static int read_script_options(struct run *r, struct js_vm *vm, struct options *ret)
 {
     CLEANUP(buf_fini) struct buf json;
     buf_init(&json, LOAD_JSON_BYTES);
     options_init(ret, &r->arena);
-    if (js_vm_exports_len(vm) == 0) {
-        (void)err_set(E_SCRIPT, "no exported functions in script");
-        return err_exit(not_initialised(r, E_SCRIPT), EXIT_USAGE);
-    }
     int rc = check_stages(r, vm);
     if (rc < 0)
         return rc;
     if (r->req->archive != NULL) { /* what the script says is in them already */
         rc = options_parse_json(ret, r->req->archive->options_json, OPTIONS_ARCHIVE);
-        return rc < 0 ? err_exit(not_initialised(r, rc), EXIT_CONFIG) : 0;
+        return rc < 0 ? err_exit(not_initialised(r, rc), EXIT_CONFIG) : check_exports(r, vm);
     }
     rc = js_vm_options_json(vm, &json);
     if (rc == 0)
@@ -112,7 +117,7 @@ static int read_script_options(struct run *r, struct js_vm *vm, struct options *
         return script_error(rc);
     rc = json.len == 0 ? err_set(E_CONFIG, "exported 'options' must be an object")
                        : options_parse_json(ret, buf_view(&json), OPTIONS_SCRIPT);
-    return rc < 0 ? err_exit(not_initialised(r, rc), EXIT_CONFIG) : 0;
+    return rc < 0 ? err_exit(not_initialised(r, rc), EXIT_CONFIG) : check_exports(r, vm);
 }
 
 static bool has_export(void *arg, const char *name)

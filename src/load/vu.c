@@ -117,7 +117,8 @@ static void log_exception(const struct vu *v, int rc)
     };
     /* The message lives in this coroutine's slot; a failure without one gets the code's text. */
     const char *message = err_get()->code == rc ? err_message() : err_code_text(rc);
-    log_fields(LOG_ERROR, message, f, rc == E_SCRIPT ? 4 : 2);
+    bool of_promise = str_starts(str_of(message), STR("Uncaught (in promise)"));
+    log_fields(LOG_ERROR, message, f, rc == E_SCRIPT && !of_promise ? 4 : 2);
 }
 
 static void report_data(struct vu *v, int64_t now_ns)
@@ -162,10 +163,10 @@ bool vu_iteration(struct vu *v, int64_t *now_ns)
     begin_iteration(v);
     int rc = js_vm_call(v->vm, scenario_exec(v->scenario->config), NULL);
     int64_t end = *now_ns = clock_mono_ns();
-    bool whole = rc != -ECANCELED && !co_cancelled(v->co);
+    bool whole = v->ended_test || (rc != -ECANCELED && !co_cancelled(v->co));
     report_data(v, end);
     if (whole) {
-        if (rc < 0)
+        if (rc < 0 && !v->ended_test)
             log_exception(v, rc);
         shard_add(v->host.shard, builtin(v, METRIC_ITERATION_DURATION), v->host.tags,
                   v->host.metadata, (double)(end - start) / (double)NS_PER_MS, wall_ns(v, end));

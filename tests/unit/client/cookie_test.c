@@ -143,11 +143,17 @@ static void test_order_replacement_expiry(void **state)
     assert_cookies(j, "http://x.org/", NOW, "");
 
     CLEANUP(url_fini) struct url u = {0};
-    assert_int_equal(url_parse(STR("http://x.org/p/q"), &u), 0);
+    CLEANUP(url_fini) struct url top = {0};
+    assert_int_equal(url_parse(STR("http://x.org/p/q/r"), &u), 0);
+    assert_int_equal(url_parse(STR("http://x.org/p"), &top), 0);
     set(j, "http://x.org/", "keep=1");
+    cookie_jar_remove(j, &top, STR("deep")); /* which belongs to another folder */
+    assert_cookies(j, "http://x.org/p/q", NOW, "deep=3; keep=1");
     cookie_jar_remove(j, &u, STR("deep"));
     assert_cookies(j, "http://x.org/p/q", NOW, "keep=1");
     cookie_jar_remove(j, &u, STR_EMPTY);
+    assert_cookies(j, "http://x.org/p/q", NOW, "keep=1");
+    cookie_jar_remove(j, &top, STR_EMPTY);
     assert_int_equal(cookie_jar_len(j), 0);
     set(j, "http://x.org/", "a=b");
     cookie_jar_clear(j);

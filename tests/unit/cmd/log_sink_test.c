@@ -61,8 +61,8 @@ static void test_quoting(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char want[128];
         const struct log_line l = {.wall_ns = when_ns, .level = LOG_INFO, .message = cases[i][0]};
-        (void)snprintf(want, sizeof want, "time=\"2026-11-22T05:43:38Z\" level=info msg=%s\n",
-                       cases[i][1]);
+        (void)snprintf(want, sizeof want, "time=\"2026-11-22T05:43:38Z\" level=info%s%s\n",
+                       cases[i][1][0] == '\0' ? "" : " msg=", cases[i][1]);
         expect(&l, LOG_FORM_TEXT, want);
     }
 }

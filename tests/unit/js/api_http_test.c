@@ -276,7 +276,8 @@ static void test_wire(void **state)
     assert_string_equal(
         log,
         "info a=x&a=y&b=true&n=5&z=1+2 {\"Content-Type\":[\"application/x-www-form-urlencoded\"],"
-        "\"User-Agent\":[\"Grafana k6/2.2.0\"]} {\"a\":[{\"name\":\"a\",\"value\":\"b\","
+        "\"User-Agent\":[\"Grafana k6/2.2.0\"],\"Cookie\":[\"a=b\"]} "
+        "{\"a\":[{\"name\":\"a\",\"value\":\"b\","
         "\"replace\":false}]}\n");
     static const char *const want[] = {
         "GET /get?a=b c HTTP/1.1\r\n%sAccept: */*\r\nCookie: k1=v1; k2=v2\r\nX-Lower: w\r\n\r\n",

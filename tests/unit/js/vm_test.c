@@ -98,7 +98,7 @@ static void test_errors(void **state)
         {"await new Promise(() => {}); export default () => 1",
          "failed: the init code never ends: it awaits what can't come\n"},
         {"export default async () => { await null; null.x }",
-         "failed: Uncaught (in promise) TypeError: cannot read property 'x' of null\n"
+         "failed: Uncaught (in promise) TypeError: Cannot read property 'x' of undefined\n"
          "\tat default (file:///-:1:46)\n\n"},
         {"export default () => { Promise.reject(new Error('r')) }",
          "failed: Uncaught (in promise) Error: r\n\tat default (file:///-:1:39)\n\n"},
