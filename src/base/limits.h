@@ -159,6 +159,9 @@
 #define STORE_OPEN_RUNS_MAX    512                 /* run files open at once; about 0.6 MB each */
 #define STORE_RUN_DESCRIPTORS  5                   /* of an open run file: two connections, WAL */
 #define STORE_SERIES_MAX       1000000             /* series of one run */
+#define STORE_SERIES_KNOWN_MAX 100000              /* of them in memory, by their labels: 40 MB */
+#define STORE_TIME_MIN_S       INT64_C(946684800)  /* a value of before 2000 is of a broken clock */
+#define STORE_TIME_MAX_S       INT64_C(4102444800) /* likewise of 2100 and later */
 #define STORE_METRICS_MAX      10000               /* metrics of one run */
 #define STORE_LIST_MAX         1000                /* rows of one page of a list, as k6's API has it */
 #define STORE_ARENA_MAX        (64 * 1024 * 1024)  /* one answer of the store */

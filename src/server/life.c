@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "codec/duration.h"
+#include "server/logs.h"
 #include "server/run_json.h"
 #include "server/server_int.h"
 
@@ -139,6 +140,24 @@ static int64_t start_of(struct server *s, int64_t id, int64_t oldest_s)
     return MAX(first, run.created_ns);
 }
 
+/* What a run's user finds in its log. */
+static void tell_full(struct server *s, int64_t id, unsigned full)
+{
+    char text[200];
+    if (full & STORE_FULL_METRICS) {
+        snprintf(text, sizeof text, "The test run has %d metrics: further ones are left out",
+                 STORE_METRICS_MAX);
+        logs_tell(s, id, text);
+    }
+    if (full & STORE_FULL_SERIES) {
+        snprintf(text, sizeof text,
+                 "The test run has %d time series (combinations of tags): further ones are left"
+                 " out. Requests whose URLs differ can be grouped by the tag name",
+                 STORE_SERIES_MAX);
+        logs_tell(s, id, text);
+    }
+}
+
 int life_pushed(struct server *s, int64_t id, const struct store_push *push)
 {
     bool first = false;
@@ -159,6 +178,8 @@ int life_pushed(struct server *s, int64_t id, const struct store_push *push)
         if (rc < 0)
             return rc;
     }
+    if (push->full)
+        tell_full(s, id, push->full);
     if (push->newest_s > 0)
         events_publish_metrics(&s->events, id, push->newest_s);
     return 0;

@@ -5,6 +5,7 @@
 #include <yyjson.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "codec/gzip.h"
 #include "server/run_json.h"
 #include "server/tail.h"
@@ -183,6 +184,22 @@ int logs_push(struct request *r)
     if (kept > 0)
         tails_publish(r->server->tails, id);
     return reply_empty(r, 204);
+}
+
+void logs_tell(struct server *s, int64_t run_id, const char *text)
+{
+    size_t kept = 0;
+    struct store_log line = {
+        .time_ns = clock_wall_ns(),
+        .level = STR("warning"),
+        .line = str_of(text),
+        .labels = STR("{\"source\":\"server\"}"),
+    };
+    log_warning("test run %lld: %s", (long long)run_id, text);
+    if (store_add_logs(s->store, run_id, &line, 1, &kept) < 0)
+        log_warning("log of test run %lld: %s", (long long)run_id, err_message());
+    else if (kept > 0)
+        tails_publish(s->tails, run_id);
 }
 
 /* ---- searching ---- */

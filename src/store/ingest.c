@@ -26,14 +26,16 @@ struct rollup {
 struct push {
     struct run_file *file;
     struct str metric_name;
-    const struct run_metric *metric;
-    int64_t series_id;
-    struct value value;     /* of the bucket at hand; keeps its memory */
-    struct buf raw;         /* labels as sent, the key of the dictionary */
-    struct buf json;        /* labels cleaned and sorted */
-    struct buf blob;        /* a stored value */
-    struct rollup *rollups; /* of the current metric */
-    size_t rollups_len;     /* those before rollups_made have histograms to reuse */
+    const struct run_metric *metric; /* NULL: there is no room for it, its values are left out */
+    int64_t series_id;               /* likewise 0 */
+    int64_t series_max;              /* that the run may have */
+    int64_t series_new;              /* series that this push has made */
+    struct value value;              /* of the bucket at hand; keeps its memory */
+    struct buf raw;                  /* labels as sent, the key of the dictionary */
+    struct buf json;                 /* labels cleaned and sorted */
+    struct buf blob;                 /* a stored value */
+    struct rollup *rollups;          /* of the current metric */
+    size_t rollups_len;              /* those before rollups_made have histograms to reuse */
     size_t rollups_cap;
     size_t rollups_made;
     sqlite3_stmt *put_request;
@@ -58,30 +60,40 @@ static int on_head(void *arg, struct str test_run_id, uint32_t period_s)
 
 static int flush_rollups(struct push *p);
 
+static int add_metric(struct run_file *f, struct str name, enum metricset_type type,
+                      struct run_metric **ret)
+{
+    int rc =
+        db_run(f->w, "INSERT INTO metrics (name, type) VALUES (?, ?)", "si", name, (int64_t)type);
+    if (rc < 0)
+        return rc;
+    struct run_metric *m = mem_calloc(1, sizeof *m);
+    if (!m)
+        return -ENOMEM;
+    m->id = sqlite3_last_insert_rowid(f->w);
+    m->type = type;
+    rc = map_put(&f->metrics, name, m);
+    if (rc < 0)
+        mem_free(m);
+    else
+        *ret = m;
+    return rc;
+}
+
+/* NULL when the run has as many as it may have. */
 static int find_metric(struct push *p, struct str name, enum metricset_type type,
                        const struct run_metric **ret)
 {
     struct run_file *f = p->file;
     struct run_metric *m = map_get(&f->metrics, name);
-    if (!m) {
-        if (map_len(&f->metrics) >= STORE_METRICS_MAX)
-            return err_set(E_LIMIT, "more than %d metrics", STORE_METRICS_MAX);
-        int rc = db_run(f->w, "INSERT INTO metrics (name, type) VALUES (?, ?)", "si", name,
-                        (int64_t)type);
+    if (!m && map_len(&f->metrics) >= STORE_METRICS_MAX) {
+        p->result.full |= STORE_FULL_METRICS;
+    } else if (!m) {
+        int rc = add_metric(f, name, type, &m);
         if (rc < 0)
             return rc;
-        m = mem_calloc(1, sizeof *m);
-        if (!m)
-            return -ENOMEM;
-        m->id = sqlite3_last_insert_rowid(f->w);
-        m->type = type;
-        rc = map_put(&f->metrics, name, m);
-        if (rc < 0) {
-            mem_free(m);
-            return rc;
-        }
     }
-    if (m->type != type)
+    if (m && m->type != type)
         return err_set(E_CORRUPT, "metric %.*s comes with another type than before", STR_ARG(name));
     *ret = m;
     return 0;
@@ -152,60 +164,75 @@ static int put_json(struct buf *out, const struct metricset_label *labels, size_
     return buf_finish(out);
 }
 
+/* 0 when there is none. */
 static int select_series(struct push *p, struct str json, int64_t *ret_id)
 {
     sqlite3_stmt *select = p->file->select_series;
     int rc = db_bind(select, "is", p->metric->id, json);
     if (rc == 0)
         rc = db_step(select);
-    if (rc > 0)
-        *ret_id = sqlite3_column_int64(select, 0);
+    *ret_id = rc > 0 ? sqlite3_column_int64(select, 0) : 0;
     sqlite3_reset(select);
-    return rc < 0 ? rc : rc > 0 ? 0 : err_set(E_CORRUPT, "a series is neither there nor new");
+    return rc < 0 ? rc : 0;
 }
 
+/* Makes it when it isn't there; 0 when the run has as many as it may have. */
 static int find_series(struct push *p, struct str json, int64_t *ret_id)
 {
-    sqlite3_stmt *insert = p->file->insert_series;
-    int rc = db_bind(insert, "is", p->metric->id, json);
+    struct run_file *f = p->file;
+    if (f->series_len + p->series_new >= p->series_max)
+        return select_series(p, json, ret_id);
+    int rc = db_bind(f->insert_series, "is", p->metric->id, json);
     if (rc == 0)
-        rc = db_step(insert);
-    sqlite3_reset(insert);
-    if (rc < 0 || sqlite3_changes(p->file->w) == 0)
+        rc = db_step(f->insert_series);
+    sqlite3_reset(f->insert_series);
+    if (rc < 0 || sqlite3_changes(f->w) == 0)
         return rc < 0 ? rc : select_series(p, json, ret_id);
-    *ret_id = sqlite3_last_insert_rowid(p->file->w);
+    p->series_new++;
+    *ret_id = sqlite3_last_insert_rowid(f->w);
     return 0;
+}
+
+/* Looks the labels as sent up in the file, and remembers what has been found. */
+static int learn_series(struct push *p, const struct metricset_label *labels, size_t labels_len)
+{
+    struct run_file *f = p->file;
+    int rc = put_json(&p->json, labels, labels_len);
+    if (rc == 0)
+        rc = find_series(p, buf_view(&p->json), &p->series_id);
+    if (rc < 0)
+        return rc;
+    if (p->series_id == 0)
+        p->result.full |= STORE_FULL_SERIES;
+    if (p->series_id == 0 || map_len(&f->series) >= STORE_SERIES_KNOWN_MAX)
+        return 0;
+    struct run_series *known = mem_calloc(1, sizeof *known);
+    if (!known)
+        return -ENOMEM;
+    known->id = p->series_id;
+    rc = map_put(&f->series, buf_view(&p->raw), known);
+    if (rc < 0)
+        mem_free(known);
+    return rc;
 }
 
 static int on_series(void *arg, const struct metricset_label *labels, size_t labels_len)
 {
     struct push *p = arg;
-    struct run_file *f = p->file;
+    p->series_id = 0;
+    if (!p->metric)
+        return 0;
     buf_reset(&p->raw);
     buf_append(&p->raw, &p->metric->id, sizeof p->metric->id);
     for (size_t i = 0; i < labels_len; i++) {
         put_raw(&p->raw, labels[i].name);
         put_raw(&p->raw, labels[i].value);
     }
-    int rc = buf_finish(&p->raw);
-    if (rc < 0)
+    if (buf_finish(&p->raw) < 0)
         return err_set(E_LIMIT, "labels of a series of %.*s are too long", STR_ARG(p->metric_name));
-    struct run_series *known = map_get(&f->series, buf_view(&p->raw));
-    if (!known) {
-        if (map_len(&f->series) >= STORE_SERIES_MAX)
-            return err_set(E_LIMIT, "more than %d series", STORE_SERIES_MAX);
-        rc = put_json(&p->json, labels, labels_len);
-        known = rc == 0 ? mem_calloc(1, sizeof *known) : NULL;
-        if (!known)
-            return rc < 0 ? rc : -ENOMEM;
-        rc = find_series(p, buf_view(&p->json), &known->id);
-        if (rc == 0)
-            rc = map_put(&f->series, buf_view(&p->raw), known);
-        if (rc < 0) {
-            mem_free(known);
-            return rc;
-        }
-    }
+    const struct run_series *known = map_get(&p->file->series, buf_view(&p->raw));
+    if (!known)
+        return learn_series(p, labels, labels_len);
     p->series_id = known->id;
     return 0;
 }
@@ -285,6 +312,11 @@ static int on_value(void *arg, const struct metricset_value *sent)
 {
     struct push *p = arg;
     int64_t t = sent->time_ns / NS_PER_S;
+    if (p->series_id == 0)
+        return 0;
+    if (t < STORE_TIME_MIN_S || t > STORE_TIME_MAX_S)
+        return err_set(E_CORRUPT, "metric %.*s: a time that is none: %lld s after 1970",
+                       STR_ARG(p->metric_name), (long long)t);
     struct rollup *rollup = rollup_at(p, t);
     int rc = rollup ? value_merge_wire(&rollup->value, sent) : -ENOMEM;
     if (rc == 0)
@@ -303,6 +335,8 @@ static int on_value(void *arg, const struct metricset_value *sent)
 static int on_estimated(void *arg)
 {
     struct push *p = arg;
+    if (p->series_id == 0)
+        return 0;
     return db_run(p->file->w, "INSERT OR IGNORE INTO estimated VALUES (?)", "i", p->series_id);
 }
 
@@ -326,6 +360,8 @@ static int on_request(void *arg, const struct metricset_request *r)
     struct push *p = arg;
     struct run_file *f = p->file;
     int rc = 0;
+    if (p->series_id == 0)
+        return 0;
     if (p->requests < 0)
         rc = db_number(f->w, &p->requests, 0, "SELECT count(*) FROM requests", "");
     if (rc == 0 && !p->put_request)
@@ -394,25 +430,65 @@ static void push_fini(struct push *p)
     buf_fini(&p->blob);
 }
 
-static int apply(struct run_file *f, struct str key, struct str message, int64_t now_ns,
-                 struct store_push *ret)
+/* Leaves in *full what hasn't been told of this run before. */
+static int note_full(struct run_file *f, unsigned *full)
 {
-    CLEANUP(push_fini) struct push p = {.file = f, .requests = -1};
-    value_init(&p.value, METRICSET_COUNTER);
-    buf_init(&p.raw, STORE_LABELS_BYTES_MAX);
-    buf_init(&p.json, 2 * STORE_LABELS_BYTES_MAX);
-    buf_init(&p.blob, STORE_VALUE_MAX);
-    struct metricset_visitor visitor = {on_head, on_metric,  on_series,   on_value,
-                                        &p,      on_request, on_estimated};
-    int rc = metricset_read(message.ptr, message.len, &visitor);
+    int64_t told = 0;
+    if (*full == 0)
+        return 0;
+    int rc = db_number(f->w, &told, 0, "SELECT value FROM info WHERE name='full'", "");
     if (rc == 0)
-        rc = flush_rollups(&p);
-    if (rc == 0 && key.len > 0)
+        rc = db_run(f->w, "INSERT OR REPLACE INTO info VALUES ('full', ?)", "i",
+                    told | (int64_t)*full);
+    *full &= ~(unsigned)told;
+    return rc;
+}
+
+static int note_push(struct run_file *f, struct str key, int64_t now_ns)
+{
+    int rc = 0;
+    if (key.len > 0)
         rc = db_run(f->w, "INSERT INTO pushes VALUES (?, ?)", "si", key, now_ns);
     if (rc == 0)
         rc = db_run(f->w, "INSERT OR REPLACE INTO info VALUES ('last_push_ns', ?)", "i", now_ns);
-    *ret = p.result;
     return rc;
+}
+
+static int apply(struct push *p, struct str key, struct str message, int64_t now_ns)
+{
+    value_init(&p->value, METRICSET_COUNTER);
+    buf_init(&p->raw, STORE_LABELS_BYTES_MAX);
+    buf_init(&p->json, 2 * STORE_LABELS_BYTES_MAX);
+    buf_init(&p->blob, STORE_VALUE_MAX);
+    struct metricset_visitor visitor = {on_head, on_metric,  on_series,   on_value,
+                                        p,       on_request, on_estimated};
+    int rc = metricset_read(message.ptr, message.len, &visitor);
+    if (rc == 0)
+        rc = flush_rollups(p);
+    if (rc == 0)
+        rc = note_push(p->file, key, now_ns);
+    return rc < 0 ? rc : note_full(p->file, &p->result.full);
+}
+
+/* One transaction; what a failed one has put into the dictionaries is forgotten. */
+static int push_locked(struct store *s, struct run_file *f, struct str key, struct str message,
+                       int64_t now_ns, struct store_push *ret)
+{
+    CLEANUP(push_fini) struct push p = {.file = f, .requests = -1, .series_max = s->series_max};
+    int64_t period_s = f->period_s;
+    int rc = store_begin(f->w);
+    if (rc == 0)
+        rc = store_end(f->w, apply(&p, key, message, now_ns));
+    if (rc < 0) {
+        struct err failed = *err_get();
+        run_file_forget(f);
+        f->period_s = period_s;
+        *err_get() = failed;
+        return rc;
+    }
+    f->series_len += p.series_new;
+    *ret = p.result;
+    return 0;
 }
 
 static int find_push(struct run_file *f, struct str key, bool *ret)
@@ -437,18 +513,8 @@ int store_push(struct store *s, int64_t run_id, struct str key, struct str messa
     struct store_push result = {0};
     pthread_mutex_lock(&f->write_lock);
     rc = find_push(f, key, &result.repeated);
-    if (rc == 0 && !result.repeated) {
-        int64_t period_s = f->period_s;
-        rc = store_begin(f->w);
-        if (rc == 0)
-            rc = store_end(f->w, apply(f, key, message, now_ns, &result));
-        if (rc < 0) {
-            struct err failed = *err_get();
-            run_file_forget(f);
-            f->period_s = period_s;
-            *err_get() = failed;
-        }
-    }
+    if (rc == 0 && !result.repeated)
+        rc = push_locked(s, f, key, message, now_ns, &result);
     pthread_mutex_unlock(&f->write_lock);
     run_file_give(s, f);
     if (rc == 0)

@@ -63,6 +63,8 @@ static int open_file(struct run_file *f, const char *path)
         rc = load_metrics(f);
     if (rc == 0)
         rc = db_number(f->w, &f->period_s, 0, "SELECT value FROM info WHERE name='period_s'", "");
+    if (rc == 0)
+        rc = db_number(f->w, &f->series_len, 0, "SELECT count(*) FROM series", "");
     return rc;
 }
 
@@ -80,7 +82,7 @@ void run_file_forget(struct run_file *f)
     for (size_t i = 0; i < map_len(&f->series); i++)
         mem_free(map_value_at(&f->series, i));
     map_fini(&f->series);
-    map_init(&f->series, STORE_SERIES_MAX);
+    map_init(&f->series, STORE_SERIES_KNOWN_MAX);
     for (size_t i = 0; i < map_len(&f->metrics); i++)
         mem_free(map_value_at(&f->metrics, i));
     map_fini(&f->metrics);
@@ -120,7 +122,7 @@ static struct run_file *new_file(int64_t run_id)
     pthread_mutex_init(&f->write_lock, NULL);
     pthread_mutex_init(&f->read_lock, NULL);
     map_init(&f->metrics, STORE_METRICS_MAX);
-    map_init(&f->series, STORE_SERIES_MAX);
+    map_init(&f->series, STORE_SERIES_KNOWN_MAX);
     return f;
 }
 

@@ -26,7 +26,6 @@ struct run_metric {
 
 struct run_series {
     int64_t id;
-    const struct run_metric *metric;
 };
 
 struct run_file {
@@ -43,8 +42,9 @@ struct run_file {
     sqlite3_stmt *select_rollup;
     sqlite3_stmt *put_rollup;
     int64_t period_s;   /* length of a bucket; 0 before the first push */
+    int64_t series_len; /* in the file */
     struct map metrics; /* name -> struct run_metric */
-    struct map series;  /* labels as sent -> struct run_series; emptied when a push fails */
+    struct map series;  /* labels as sent -> struct run_series, as far as known */
 
     pthread_mutex_t read_lock; /* of r */
     sqlite3 *r;                /* NULL: nobody has asked yet */

@@ -91,6 +91,7 @@ int store_open(const char *dir, struct store **ret)
         return -ENOMEM;
     s->lock_fd = -1;
     s->files_max = run_files_max();
+    s->series_max = STORE_SERIES_MAX;
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->files_lock, NULL);
     pthread_cond_init(&s->files_given, NULL);

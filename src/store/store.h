@@ -221,11 +221,15 @@ NODISCARD int store_read_archive(struct store *s, int64_t run_id, struct buf *ou
 
 /* ---- measurements ---- */
 
+/* What a run has had no more room for; those values are left out, the others are kept. */
+enum { STORE_FULL_METRICS = 1, STORE_FULL_SERIES = 2 };
+
 struct store_push {
     bool repeated;    /* its key had been applied before; nothing was done now */
     int64_t oldest_s; /* oldest and newest bucket in it, unix s; 0: it held no value */
     int64_t newest_s;
     uint64_t values; /* buckets of series applied */
+    unsigned full;   /* STORE_FULL_…: for the first time in this run */
 };
 
 /*

@@ -23,6 +23,7 @@ struct store {
     struct run_file *files;     /* open run files, most recently used first */
     int files_len;
     int files_max;
+    int64_t series_max; /* of one run; tests have a smaller one */
 };
 
 static inline void store_lock(struct store *s)
