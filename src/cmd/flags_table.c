@@ -264,7 +264,13 @@ const struct flag flags_runtime[] = {
      .env = "K6_TYPE",
      .choices = "js archive",
      .initial = "by its content"},
-    {.name = "traces-output", .kind = FLAG_STRING, .missing = true},
+    {.name = "traces-output",
+     .kind = FLAG_STRING,
+     .value_name = "where",
+     .help = "none; traces aren't there yet",
+     .initial = "none",
+     .env = "K6_TRACES_OUTPUT",
+     .hidden = true},
 };
 const size_t flags_runtime_len = ARRAY_LEN(flags_runtime);
 

@@ -203,6 +203,11 @@ static int check_options(struct run_cmd *c)
     for (size_t i = 0; i < o.stages.len; i++)
         if (!o.stages.items[i].duration.set)
             return usage_error(err_set(E_CONFIG, "stage %zu doesn't have a specified duration", i));
+    const char *unit = o.summary_time_unit;
+    if (unit != NULL && unit[0] != '\0' && strcmp(unit, "s") != 0 && strcmp(unit, "ms") != 0 &&
+        strcmp(unit, "us") != 0)
+        return usage_error(
+            err_set(E_CONFIG, "invalid summary time unit '%s', use 's', 'ms' or 'us'", unit));
     int rc = options_finish(&o);
     if (rc == 0)
         rc = settings_make(&o, &s);
@@ -254,7 +259,6 @@ static int check_env(void)
 {
     static const char *const missing[] = {
         "K6_SECRET_SOURCE",
-        "K6_TRACES_OUTPUT",
         "K6_WEB_DASHBOARD",
     };
     static const char *const off[] = {"", "0", "false", "none"};
@@ -268,6 +272,15 @@ static int check_env(void)
                             EXIT_CONFIG);
     }
     return 0;
+}
+
+static int check_traces(const struct run_cmd *c)
+{
+    const char *where = flag_or_env(c, "traces-output", "K6_TRACES_OUTPUT");
+    if (where == NULL || strcmp(where, "none") == 0)
+        return 0;
+    return usage_error(
+        err_set(E_UNSUPPORTED, "--traces-output '%s' isn't there yet, only none", where));
 }
 
 static int check_mode(struct run_cmd *c)
@@ -298,6 +311,8 @@ static int set_switches(struct run_cmd *c)
         c->request.summary_mode = SUMMARY_DISABLED;
     if (rc == 0)
         rc = check_mode(c);
+    if (rc == 0)
+        rc = check_traces(c);
     return rc < 0 ? rc : check_env();
 }
 

@@ -242,8 +242,8 @@ int options_finish(struct options *o)
     const char *unit = o->summary_time_unit;
     if (unit != NULL && unit[0] != '\0' && strcmp(unit, "s") != 0 && strcmp(unit, "ms") != 0 &&
         strcmp(unit, "us") != 0)
-        return options_bad(
-            err_set(E_CONFIG, "invalid summary time unit: '%s', use: s, ms, us", unit));
+        log_warning("invalid summary time unit '%s', use s, ms, us: times are shown as they fit",
+                    unit);
     return finish_system_tags(o);
 }
 
@@ -302,7 +302,9 @@ int options_derive(const struct options *o, struct options *derived)
                                                      .start_vus = o->vus,
                                                      .stages = o->stages});
     }
-    if (o->vus.set && !o->scenarios.set) {
+    if (o->vus.set && !o->stages.set) {
+        if (o->scenarios.set)
+            log_warning("`vus=%lld` overrides scenarios configuration", (long long)o->vus.value);
         derived->iterations = o->vus;
         return derive_one(derived, (struct scenario){.type = EXECUTOR_SHARED_ITERATIONS,
                                                      .vus = o->vus,

@@ -160,7 +160,8 @@ void options_init(struct options *o, struct arena *arena); /* nothing set */
 /*
  * Sets one option from the text of a flag or variable.  Repeatable ones (tags, stages, lists)
  * append.  E_CONFIG with the reason alone: `strconv.ParseInt: parsing "abc": invalid syntax`.
- * go_durations: only Go's syntax (flags); else bare milliseconds and days too.
+ * go_durations: a flag's form: only Go's durations, and "name=value"; else a variable's: bare
+ * milliseconds and days too, and "name:value".
  */
 NODISCARD int options_set_text(struct options *o, enum option_id id, const char *text,
                                bool go_durations);

@@ -109,12 +109,12 @@ int options_dns_parse(struct options *o, struct str text)
     return 0;
 }
 
-/* "key=value", or with a colon, as variables write it. */
-static int pair_add(struct arena *a, struct opt_pairs *l, struct str text)
+/* "key=value" of a flag; "key:value" of a variable, where the other form does no harm. */
+static int pair_add(struct arena *a, struct opt_pairs *l, struct str text, bool flag)
 {
     struct str value;
     ptrdiff_t eq = str_find(text, '='), colon = str_find(text, ':');
-    bool by_colon = colon >= 0 && (eq < 0 || colon < eq);
+    bool by_colon = !flag && colon >= 0 && (eq < 0 || colon < eq);
     struct str key = str_cut(text, by_colon ? ':' : '=', &value);
     if (value.ptr == NULL || key.len == 0 || value.len == 0)
         return err_set(E_CONFIG, "invalid tag, expected 'name=value', received '%.*s'",
@@ -145,7 +145,7 @@ int options_set_text(struct options *o, enum option_id id, const char *text, boo
         ((struct opt_strs *)field)->set = true;
         return s.len == 0 ? 0 : options_strs_add(o->arena, field, s);
     case OPTION_KIND_PAIRS:
-        return pair_add(o->arena, field, s);
+        return pair_add(o->arena, field, s, go_durations);
     case OPTION_KIND_STAGES:
         return stages_add(o->arena, field, s, go_durations);
     case OPTION_KIND_DNS:

@@ -115,8 +115,11 @@ static int read_script_options(struct run *r, struct js_vm *vm, struct options *
         rc = buf_finish(&json);
     if (rc < 0)
         return script_error(rc);
-    rc = json.len == 0 ? err_set(E_CONFIG, "exported 'options' must be an object")
-                       : options_parse_json(ret, buf_view(&json), OPTIONS_SCRIPT);
+    if (json.len == 0) {
+        (void)err_set(E_CONFIG, "exported 'options' must be an object");
+        return err_exit(not_initialised(r, E_CONFIG), EXIT_USAGE);
+    }
+    rc = options_parse_json(ret, buf_view(&json), OPTIONS_SCRIPT);
     return rc < 0 ? err_exit(not_initialised(r, rc), EXIT_CONFIG) : check_exports(r, vm);
 }
 

@@ -236,7 +236,7 @@ const opt = (o) => `export const options = ${o}; export default () => {};`;
 const bad = [
   ['options that are a number', opt('5'), 104, 'json: cannot unmarshal number into Go value of type lib.Options'],
   ['options that are a string', opt("'x'"), 104, 'json: cannot unmarshal string into Go value of type lib.Options'],
-  ['options that are a function', opt('() => ({})'), 104, "exported 'options' must be an object"],
+  ['options that are a function', opt('() => ({})'), 255, "exported 'options' must be an object"],
   ['setup that is no function', 'export const setup = 5; export default () => {};', 255, "exported 'setup' must be a function"],
   ['teardown that is no function', 'export const teardown = {}; export default () => {};', 255, "exported 'teardown' must be a function"],
   ['sequence without its segment', opt("{ executionSegmentSequence: '0,1/2' }"), 104, "execution segment '0:1' isn't a part of the sequence '0,1/2'"],

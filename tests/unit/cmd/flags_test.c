@@ -95,7 +95,7 @@ static void test_bad(void **state)
         {{"run", "--max-redirects=x"},
          "invalid argument \"x\" for \"--max-redirects\" flag: strconv.ParseInt: parsing \"x\": "
          "invalid syntax"},
-        {{"run", "--traces-output=otel"}, "the flag --traces-output isn't there yet"},
+        {{"run", "--secret-source=x"}, "the flag --secret-source isn't there yet"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct flag_values v;
