@@ -105,6 +105,8 @@ static void take_argument(struct asking *a, const char *word)
     (void)snprintf(path, sizeof path, "%.60s%s%.60s", a->command != NULL ? a->command->path : "",
                    a->command != NULL ? " " : "", word);
     const struct command *c = a->args == 0 ? command_find(path) : NULL;
+    if (c != NULL && strcmp(path, "help") == 0)
+        return; /* the command that follows is what counts */
     if (c != NULL)
         set_command(a, c);
     else
@@ -156,10 +158,10 @@ void completion_write(struct buf *out, const char *const *words, size_t n, bool 
 
 /* ---- scripts ------------------------------------------------------------------------------- */
 
-/* @ is the program's name, % the switch for no descriptions. */
+/* {} is the program's name, {n} the switch for no descriptions. */
 static const char bash[] =
-    "# bash completion of @\n"
-    "_@_complete() {\n"
+    "# bash completion of {}\n"
+    "_{}_complete() {\n"
     "  local line=\"${COMP_LINE:0:COMP_POINT}\" candidate word part\n"
     "  local -a words\n"
     "  read -ra words <<< \"$line\"\n"
@@ -181,12 +183,12 @@ static const char bash[] =
     "    esac\n"
     "  done < <(\"${words[0]}\" __complete -n \"${words[@]:1}\" 2> /dev/null)\n"
     "}\n"
-    "complete -F _@_complete @\n";
+    "complete -F _{}_complete {}\n";
 
 static const char zsh[] =
-    "#compdef @\n"
-    "# zsh completion of @\n"
-    "_@() {\n"
+    "#compdef {}\n"
+    "# zsh completion of {}\n"
+    "_{}() {\n"
     "  local -a candidates\n"
     "  local line files=0 space=' '\n"
     "  while IFS= read -r line; do\n"
@@ -196,23 +198,23 @@ static const char zsh[] =
     "      *$'\\t'*) candidates+=(\"${${line%%$'\\t'*}//:/\\\\:}:${line#*$'\\t'}\") ;;\n"
     "      *) candidates+=(\"${line//:/\\\\:}\") ;;\n"
     "    esac\n"
-    "  done < <(\"${words[1]}\" __complete% \"${(@)words[2,CURRENT]}\" 2> /dev/null)\n"
-    "  (( ${#candidates} )) && _describe -t values @ candidates -S \"$space\"\n"
+    "  done < <(\"${words[1]}\" __complete{n} \"${(@)words[2,CURRENT]}\" 2> /dev/null)\n"
+    "  (( ${#candidates} )) && _describe -t values {} candidates -S \"$space\"\n"
     "  (( files )) && _files\n"
     "}\n"
-    "if [ \"$funcstack[1]\" = '_@' ]; then\n"
-    "  _@\n"
+    "if [ \"$funcstack[1]\" = '_{}' ]; then\n"
+    "  _{}\n"
     "else\n"
     "  (( $+functions[compdef] )) || { autoload -Uz compinit && compinit; }\n"
-    "  compdef _@ @\n"
+    "  compdef _{} {}\n"
     "fi\n";
 
 static const char fish[] =
-    "# fish completion of @\n"
-    "function __@_complete\n"
+    "# fish completion of {}\n"
+    "function __{}_complete\n"
     "  set -l words (commandline -opc)\n"
     "  set -l current (commandline -ct)\n"
-    "  for line in ($words[1] __complete% $words[2..-1] \"$current\" 2> /dev/null)\n"
+    "  for line in ($words[1] __complete{n} $words[2..-1] \"$current\" 2> /dev/null)\n"
     "    switch $line\n"
     "      case ':files'\n"
     "        __fish_complete_path \"$current\"\n"
@@ -222,15 +224,15 @@ static const char fish[] =
     "    end\n"
     "  end\n"
     "end\n"
-    "complete -c @ -f -a '(__@_complete)'\n";
+    "complete -c {} -f -a '(__{}_complete)'\n";
 
 static const char powershell[] =
-    "# PowerShell completion of @\n"
-    "Register-ArgumentCompleter -Native -CommandName '@' -ScriptBlock {\n"
+    "# PowerShell completion of {}\n"
+    "Register-ArgumentCompleter -Native -CommandName '{}' -ScriptBlock {\n"
     "  param($word, $ast, $position)\n"
     "  $words = @($ast.CommandElements | Select-Object -Skip 1 | ForEach-Object { \"$_\" })\n"
     "  if ($word -eq '') { $words += ':empty' }\n"
-    "  & '@' __complete% @words 2> $null | ForEach-Object {\n"
+    "  & '{}' __complete{n} @words 2> $null | ForEach-Object {\n"
     "    if ($_ -eq ':files') {\n"
     "      Get-ChildItem \"$word*\" | ForEach-Object { Resolve-Path -Relative $_ }\n"
     "    } elseif ($_ -notlike ':*') {\n"
@@ -256,15 +258,15 @@ int completion_script(struct buf *out, const char *shell, const char *name, bool
         return err_set(E_CONFIG, "no completion for '%s': use bash, zsh, fish or powershell",
                        shell);
     for (const char *p = text; *p != '\0'; p++) {
-        bool self = *p == '@' && strncmp(p, "@words", 6) != 0 && strncmp(p, "@)", 2) != 0 &&
-                    strncmp(p, "@]", 2) != 0 && strncmp(p, "@(", 2) != 0;
-        bool plain = *p == '%' && strncmp(p - 10, "__complete", 10) == 0;
-        if (self)
+        if (strncmp(p, "{}", 2) == 0) {
             buf_z(out, name);
-        else if (plain)
+            p += 1;
+        } else if (strncmp(p, "{n}", 3) == 0) {
             buf_z(out, descriptions ? "" : " -n");
-        else
+            p += 2;
+        } else {
             buf_byte(out, (uint8_t)*p);
+        }
     }
     return buf_finish(out);
 }
