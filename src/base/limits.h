@@ -41,6 +41,8 @@
 #define NET_DNS_ADDRESSES_MAX    16                    /* kept of one name's */
 #define NET_HOST_MAX             253                   /* a name's length, by the DNS itself */
 #define NET_DIAL_MAX_NS          (30 * NS_PER_S)       /* k6's limit of a dial */
+#define NO_PROXY_MAX             10000                 /* pieces of NO_PROXY; each connection is held against all */
+#define PROXY_HEAD_MAX           65536                 /* CONNECT and its answer */
 #define URL_TEXT_MAX             (64 * 1024)           /* servers refuse 8 KB; parts of it are held 8 times at most */
 #define HTTP_REQUEST_HEAD_MAX    (1024 * 1024)         /* request line and headers: a script may send odd ones */
 #define HTTP_HEAD_MAX            (1024 * 1024)         /* a response's headers, interim responses included */

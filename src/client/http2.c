@@ -15,9 +15,10 @@ struct http2 {
     struct http2_stream *open;
     size_t open_len;
     bool seen_settings;
-    bool retired; /* by us, or by the peer's GOAWAY */
-    bool over;    /* the peer broke the protocol */
-    bool goaway;  /* the peer's, and what it said: */
+    bool retired;         /* by us, or by the peer's GOAWAY */
+    bool frame_too_large; /* is how */
+    bool over;            /* the peer broke the protocol */
+    bool goaway;          /* the peer's, and what it said: */
     int32_t goaway_last;
     uint32_t goaway_code;
     char goaway_debug[DEBUG_MAX + 1];
@@ -392,7 +393,7 @@ static void end_all(struct http2 *h, uint32_t code)
 {
     h->over = h->retired = true;
     while (h->open)
-        end(h->open, HTTP2_VIOLATION, code);
+        end(h->open, h->frame_too_large ? HTTP2_FRAME_TOO_LARGE : HTTP2_VIOLATION, code);
 }
 
 /* ---- what goes out ------------------------------------------------------------------------- */
@@ -424,6 +425,10 @@ static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *a
             s->on_event(s, HTTP2_SENT);
         }
     } else if (frame->hd.type == NGHTTP2_GOAWAY) {
+        static const char too_large[] = "too large frame size"; /* nghttp2's reason */
+        h->frame_too_large =
+            frame->goaway.opaque_data_len == sizeof too_large - 1 &&
+            memcmp(frame->goaway.opaque_data, too_large, sizeof too_large - 1) == 0;
         end_all(h, frame->goaway.error_code); /* we say it for violations only */
     }
     return 0;

@@ -32,15 +32,16 @@ typedef void http2_event_fn(struct http2_stream *s, enum http2_event e);
 
 enum http2_how {
     HTTP2_OPEN,
-    HTTP2_WHOLE,      /* the response is there */
-    HTTP2_RESET,      /* the peer gave the stream up, with `code` */
-    HTTP2_BROKEN,     /* we gave it up, with `code` */
-    HTTP2_SHORT,      /* the body ended before its Content-Length */
-    HTTP2_LONG,       /* the body went beyond its Content-Length */
-    HTTP2_TOO_LARGE,  /* head or body; `code` unused */
-    HTTP2_UNSEEN,     /* GOAWAY: the peer hasn't looked at it; `code` is GOAWAY's */
-    HTTP2_VIOLATION,  /* the peer broke the protocol: the connection is over, with `code` */
-    HTTP2_UNSENDABLE, /* the request has more headers than the protocol code sends */
+    HTTP2_WHOLE,           /* the response is there */
+    HTTP2_RESET,           /* the peer gave the stream up, with `code` */
+    HTTP2_BROKEN,          /* we gave it up, with `code` */
+    HTTP2_SHORT,           /* the body ended before its Content-Length */
+    HTTP2_LONG,            /* the body went beyond its Content-Length */
+    HTTP2_TOO_LARGE,       /* head or body; `code` unused */
+    HTTP2_UNSEEN,          /* GOAWAY: the peer hasn't looked at it; `code` is GOAWAY's */
+    HTTP2_VIOLATION,       /* the peer broke the protocol: the connection is over, with `code` */
+    HTTP2_FRAME_TOO_LARGE, /* likewise, by a frame beyond what we take; Go tells these apart */
+    HTTP2_UNSENDABLE,      /* the request has more headers than the protocol code sends */
     HTTP2_NO_MEMORY,
 };
 

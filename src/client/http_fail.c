@@ -90,6 +90,8 @@ int http_fail_dial(struct http_call *k, int rc, const struct dial_result *how)
         return http_fail_timeout(k);
     case DIAL_CANCELLED:
         return -ECANCELED;
+    case DIAL_PROXY:
+        return http_fail(k, rc, HTTP_ERROR_TCP, text);
     case DIAL_EOF:
     case DIAL_OTHER:
         break;

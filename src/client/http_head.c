@@ -163,10 +163,24 @@ static void add_own(struct http_call *k, struct http_head *h, const struct given
         h->list[h->len++] = (struct http_header){STR("Connection"), STR("close")};
 }
 
+/* A proxy is told the whole URL, and who asks. */
+static void speak_to_proxy(struct http_call *k, struct http_head *h)
+{
+    buf_printf(&h->absolute, "http://%.*s%.*s", STR_ARG(h->req.host), STR_ARG(k->url->target));
+    h->req.target = buf_view(&h->absolute);
+    bool given = false;
+    for (size_t i = 0; i < h->len; i++)
+        given = given || http_name_is(h->list[i].name, "Proxy-Authorization");
+    if (k->proxy->authorization && !given)
+        h->list[h->len++] =
+            (struct http_header){STR("Proxy-Authorization"), str_of(k->proxy->authorization)};
+}
+
 void http_head_fini(struct http_head *h)
 {
     buf_fini(&h->cookies);
     buf_fini(&h->basic);
+    buf_fini(&h->absolute);
     if (h->list != h->room)
         mem_free(h->list);
 }
@@ -179,6 +193,7 @@ int http_head_collect(struct http_call *k, struct http_head *h)
     h->closes = false;
     buf_init(&h->cookies, HTTP_REQUEST_HEAD_MAX);
     buf_init(&h->basic, 2 * (size_t)URL_TEXT_MAX);
+    buf_init(&h->absolute, 2 * (size_t)URL_TEXT_MAX);
     int rc = http1_check_method(k->method);
     if (rc < 0)
         return http_fail_plain(k, rc, HTTP_ERROR_DEFAULT);
@@ -202,9 +217,11 @@ int http_head_collect(struct http_call *k, struct http_head *h)
     if (rc < 0)
         return rc;
     add_own(k, h, &given);
+    if (http_ends_at_proxy(k, k->url->scheme.len == 5))
+        speak_to_proxy(k, h);
     h->req.headers = h->list;
     h->req.headers_len = h->len;
-    rc = buf_finish(&h->cookies);
+    rc = h->absolute.err < 0 ? h->absolute.err : buf_finish(&h->cookies);
     return rc < 0 ? http_fail_plain(k, err_set(rc, "request head is too large"), HTTP_ERROR_DEFAULT)
                   : 0;
 }

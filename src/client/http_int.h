@@ -13,6 +13,7 @@
 #include "client/http.h"
 #include "client/http1.h"
 #include "net/dial.h"
+#include "net/proxy.h"
 #include "net/stream.h"
 
 struct http_conn {
@@ -22,6 +23,8 @@ struct http_conn {
     struct stream *stream;
     uint64_t seen_in, seen_out; /* bytes already added to the client's counters */
     const char *tls_version;    /* static or the stream's */
+    const struct proxy *proxy;  /* that it goes through, or NULL */
+    bool ends_at_proxy;         /* the origin is the proxy: for all hosts, without TLS to them */
     uint16_t port;              /* of the origin, not of the peer */
     uint16_t peer_port;
     bool tls;
@@ -47,21 +50,28 @@ struct http_call {
     struct http_client *c;
     const struct http_request *req;
     struct http_response *ret;
-    const struct url *url; /* of this hop: the request's or own[hop % 2] */
-    struct url own[2];     /* this hop's and the last one's */
-    struct str method;     /* of this hop */
-    struct buf referer;    /* empty: none */
-    struct auth auth;      /* of this hop */
-    unsigned hops;         /* round trips made before this one */
-    bool send_body;        /* no redirect has dropped it */
-    bool keep_private;     /* no redirect has gone to another host: Authorization etc. go along */
-    bool keep_host;        /* the request's Host header holds for this hop */
-    bool in_body;          /* the head has been read */
+    const struct url *url;     /* of this hop: the request's or own[hop % 2] */
+    struct url own[2];         /* this hop's and the last one's */
+    struct str method;         /* of this hop */
+    struct buf referer;        /* empty: none */
+    struct auth auth;          /* of this hop */
+    unsigned hops;             /* round trips made before this one */
+    const struct proxy *proxy; /* for this hop; NULL: none */
+    bool send_body;            /* no redirect has dropped it */
+    bool keep_private; /* no redirect has gone to another host: Authorization etc. go along */
+    bool keep_host;    /* the request's Host header holds for this hop */
+    bool in_body;      /* the head has been read */
     bool status_101;
     bool cookies_may_be_there, location_may_be_there, encoding_may_be_there;
     int64_t deadline_ns;
     int64_t wrote_ns, first_ns; /* 0: not come to */
 };
+
+/* What is said is said to the proxy, which finds the host: plain HTTP through a proxy for HTTP. */
+static inline bool http_ends_at_proxy(const struct http_call *k, bool tls)
+{
+    return k->proxy && !tls && k->proxy->kind != PROXY_SOCKS5;
+}
 
 static inline bool http_name_is(struct str name, const char *z)
 {
@@ -83,15 +93,15 @@ int http_fail_read(struct http_call *k, const struct http_conn *conn, int rc);
 
 /* ---- the request's head -------------------------------------------------------------------- */
 
-/* HTTP_HEAD_OWN: Cookie, Authorization, Referer, Connection. */
-enum { HTTP_HEAD_INLINE = 24, HTTP_HEAD_OWN = 4 };
+/* HTTP_HEAD_OWN: Cookie, Authorization, Referer, Connection, Proxy-Authorization. */
+enum { HTTP_HEAD_INLINE = 24, HTTP_HEAD_OWN = 5 };
 
 struct http_head {
     struct http1_request req; /* views into what is below, and into the call */
     bool closes;              /* it says that the connection ends after it */
     struct http_header *list;
     size_t len;
-    struct buf cookies, basic;
+    struct buf cookies, basic, absolute;
     struct http_header room[HTTP_HEAD_INLINE];
 };
 
@@ -106,7 +116,7 @@ NODISCARD int http_head_write(struct http_call *k, struct buf *out, bool *ret_cl
 
 /* A connection to the URL's origin that a request may go over: an idle one, out of the list, or one
  * for HTTP/2 with room for it.  NULL: none. */
-struct http_conn *http_pool_take(struct http_client *c, const struct url *u, bool tls);
+struct http_conn *http_pool_take(const struct http_call *k, bool tls);
 /* The request is over.  Keeps it for later, or closes it when there are enough. */
 void http_pool_give(struct http_client *c, struct http_conn *conn);
 void http_pool_close(struct http_conn *conn);

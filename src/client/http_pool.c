@@ -37,10 +37,20 @@ void http_pool_close(struct http_conn *conn)
     mem_free(conn);
 }
 
-static bool is_same_origin(const struct http_conn *conn, const struct url *u, bool tls)
+static bool is_same_origin(const struct http_conn *conn, const struct http_call *k, bool tls)
 {
-    return conn->port == u->port && conn->tls == tls &&
-           str_ieq(str_new(conn->host, conn->host_len), u->host);
+    if (conn->proxy != k->proxy || conn->tls != tls)
+        return false;
+    return conn->ends_at_proxy || (conn->port == k->url->port &&
+                                   str_ieq(str_new(conn->host, conn->host_len), k->url->host));
+}
+
+static bool is_same_place(const struct http_conn *a, const struct http_conn *b)
+{
+    if (a->proxy != b->proxy || a->tls != b->tls)
+        return false;
+    return a->ends_at_proxy || (a->port == b->port && a->host_len == b->host_len &&
+                                memcmp(a->host, b->host, a->host_len) == 0);
 }
 
 /* ---- HTTP/2's: in their list as long as they are of use to more than one request ------------ */
@@ -54,12 +64,13 @@ static void unlink_shared(struct http_client *c, const struct http_conn *conn)
         }
 }
 
-static struct http_conn *take_shared(struct http_client *c, const struct url *u)
+static struct http_conn *take_shared(const struct http_call *k)
 {
+    struct http_client *c = k->c;
     struct http_conn *next;
     for (struct http_conn *conn = c->shared; conn; conn = next) {
         next = conn->next;
-        if (!is_same_origin(conn, u, true))
+        if (!is_same_origin(conn, k, true))
             continue;
         if (http2_conn_has_room(conn->h2)) {
             conn->users++;
@@ -100,15 +111,16 @@ static void close_idle_shared(struct http_client *c)
 
 /* ---- HTTP/1.1's: in their list while they are idle ------------------------------------------ */
 
-struct http_conn *http_pool_take(struct http_client *c, const struct url *u, bool tls)
+struct http_conn *http_pool_take(const struct http_call *k, bool tls)
 {
-    struct http_conn *shared = tls && c->shared ? take_shared(c, u) : NULL;
+    struct http_client *c = k->c;
+    struct http_conn *shared = tls && c->shared ? take_shared(k) : NULL;
     if (shared)
         return shared;
     struct http_conn **link = &c->idle;
     while (*link) {
         struct http_conn *conn = *link;
-        if (!is_same_origin(conn, u, tls)) {
+        if (!is_same_origin(conn, k, tls)) {
             link = &conn->next;
             continue;
         }
@@ -148,8 +160,7 @@ void http_pool_give(struct http_client *c, struct http_conn *conn)
     }
     size_t same = 0;
     for (const struct http_conn *o = c->idle; o; o = o->next)
-        same += conn->port == o->port && conn->tls == o->tls && conn->host_len == o->host_len &&
-                memcmp(conn->host, o->host, o->host_len) == 0;
+        same += is_same_place(conn, o);
     if (same >= c->o.idle_per_host_max) {
         http_pool_close(conn);
         return;
@@ -219,6 +230,8 @@ static struct http_conn *conn_new(const struct http_call *k, struct stream *stre
     struct http_conn *conn = mem_calloc(1, sizeof *conn + k->url->host.len + 1);
     if (!conn)
         return NULL;
+    conn->proxy = k->proxy;
+    conn->ends_at_proxy = http_ends_at_proxy(k, tls);
     conn->port = k->url->port;
     conn->tls = tls;
     conn->tls_version = tls_version_of(stream);
@@ -240,8 +253,15 @@ static int connect_now(struct http_call *k, bool tls, struct http_conn **ret)
     struct http_client *c = k->c;
     struct dial_result how = {0};
     struct stream *stream;
-    int rc = dial(c->o.dialer, k->url->host, k->url->port, tls, c->o.local_ip, k->deadline_ns,
-                  &stream, &how);
+    struct dial_target to = {
+        .host = k->url->host,
+        .port = k->url->port,
+        .tls = tls,
+        .proxy = k->proxy,
+        .ends_at_proxy = http_ends_at_proxy(k, tls),
+        .local_ip = c->o.local_ip,
+    };
+    int rc = dial_to(c->o.dialer, &to, k->deadline_ns, &stream, &how);
     if (rc < 0) {
         bool connected = how.failure >= DIAL_TLS_GENERIC && how.failure <= DIAL_TLS_HOSTNAME;
         k->ret->timings.connecting_ns = connected ? how.connect_ns : 0;
@@ -349,6 +369,6 @@ int http_pool_connect(struct http_call *k, bool tls, struct http_conn **ret)
     int rc = await_dial(k, d);
     if (rc < 0)
         return rc;
-    *ret = http_pool_take(c, k->url, tls);
+    *ret = http_pool_take(k, tls);
     return *ret ? 0 : connect_now(k, tls, ret);
 }

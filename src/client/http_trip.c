@@ -232,7 +232,7 @@ static int back_off(struct http_call *k, unsigned n)
 
 static int get_connection(struct http_call *k, bool tls, struct http_conn **ret, int64_t *ret_begin)
 {
-    *ret = http_pool_take(k->c, k->url, tls);
+    *ret = http_pool_take(k, tls);
     if (*ret)
         return 0;
     int64_t start_ns = *ret_begin;
@@ -251,6 +251,7 @@ int http_trip_make(struct http_call *k)
     if (rc < 0)
         return rc;
     bool tls = k->url->scheme.len == 5;
+    k->proxy = dialer_proxy(k->c->o.dialer, tls, k->url->host, k->url->port);
     CLEANUP(buf_fini) struct buf own_head;
     buf_init(&own_head, HTTP_REQUEST_HEAD_MAX + HTTP_BODY_INLINE_MAX);
     bool stale = false, refused = false;

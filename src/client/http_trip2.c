@@ -90,6 +90,8 @@ static int judge(struct http_call *k, const struct http2_stream *s, bool *ret_ag
     case HTTP2_VIOLATION:
         (void)err_set(E_PROTOCOL, "connection error: %s", http2_code_text(s->code, room));
         return fail_code(k, HTTP_ERROR_HTTP2_CONNECTION, s->code, "connection error");
+    case HTTP2_FRAME_TOO_LARGE:
+        return fail_words(k, E_PROTOCOL, "http2: frame too large");
     case HTTP2_UNSENDABLE:
         return fail_words(k, E_LIMIT,
                           "http2: request header list larger than peer's advertised limit");
@@ -119,9 +121,11 @@ static int refuse_header(struct http_call *k, struct http_header h)
     CLEANUP(buf_fini) struct buf quoted;
     buf_init(&quoted, ERR_MESSAGE_MAX);
     url_append_quoted(&quoted, h.value);
-    (void)err_set(-EINVAL, "http2: invalid %.*s request header: [%.*s]", STR_ARG(h.name),
-                  STR_ARG(buf_view(&quoted)));
-    return http_fail_plain(k, -EINVAL, HTTP_ERROR_DEFAULT);
+    char text[256];
+    snprintf(text, sizeof text, "invalid %.*s request header: [%.*s]", STR_ARG(h.name),
+             STR_ARG(buf_view(&quoted)));
+    (void)err_set(-EINVAL, "http2: %s", text);
+    return http_fail(k, -EINVAL, HTTP_ERROR_DEFAULT, text);
 }
 
 /* Headers that only make sense to HTTP/1: some values are passed over, others refused. */

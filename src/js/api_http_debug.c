@@ -19,6 +19,16 @@ static void new_id(char id[static HTTP_DEBUG_ID_BYTES])
              b[15]);
 }
 
+/* Line ends as the log has them, in bodies, too: that's how k6 shows them. */
+static void drop_carriage_returns(struct buf *b)
+{
+    size_t to = 0;
+    for (size_t i = 0; i < b->len; i++)
+        if (!(b->data[i] == '\r' && i + 1 < b->len && b->data[i + 1] == '\n'))
+            b->data[to++] = b->data[i];
+    b->len = to;
+}
+
 void http_debug_wire(void *arg, const struct http_wire *w)
 {
     struct ask *k = arg;
@@ -32,6 +42,7 @@ void http_debug_wire(void *arg, const struct http_wire *w)
     if (host->run->http_debug == HTTP_DEBUG_FULL)
         buf_str(&text, w->body);
     buf_byte(&text, '\n');
+    drop_carriage_returns(&text);
     char vu[12], iteration[24], group[512], scenario[128];
     const struct tag *t = tags_find(k->base, STR("scenario"));
     snprintf(vu, sizeof vu, "%u", host->vu_id);

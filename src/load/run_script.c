@@ -211,6 +211,8 @@ static int prepare(struct run *r, struct js_vm *vm)
     if (rc == 0) {
         settings_fini(&r->settings);
         rc = settings_make(&r->options, &r->settings);
+        if (rc == 0)
+            rc = settings_add_env(&r->settings);
         r->settings.run.vu_memory_max = r->req->vu_memory_max;
         r->settings.run.freeze_env = r->req->freeze_env;
     }

@@ -5,9 +5,11 @@
 #include "base/mem.h"
 #include "codec/duration.h"
 #include "load/options_int.h"
+#include "net/proxy.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdlib.h>
 
 /* k6 writes its name and version; scripts and servers may look for "k6". */
 #define USER_AGENT "Spate/" SPATE_VERSION " (k6-compatible)"
@@ -219,6 +221,12 @@ static bool is_http2_off(const char *godebug)
     return false;
 }
 
+static const char *of_process(void *arg, const char *name)
+{
+    (void)arg;
+    return getenv(name);
+}
+
 /* ---- all of it ----------------------------------------------------------------------------- */
 
 static enum http_debug http_debug(const char *text)
@@ -264,7 +272,6 @@ int settings_make(const struct options *o, struct settings *ret)
     dial_rules_init(&s.rules);
     set_run(o, &s.run);
     int rc = set_rate(o, &s);
-    s.rules.offer_h2 = !is_http2_off(getenv("GODEBUG"));
     s.rules.insecure_skip_tls_verify = o->insecure_skip_tls_verify.value;
     if (rc == 0)
         rc = set_dns(o, &s.rules);
@@ -284,6 +291,13 @@ int settings_make(const struct options *o, struct settings *ret)
     }
     *ret = s;
     return 0;
+}
+
+int settings_add_env(struct settings *s)
+{
+    s->rules.offer_h2 = !is_http2_off(getenv("GODEBUG"));
+    int rc = proxies_from_env(of_process, NULL, &s->rules.proxies);
+    return rc < 0 ? options_bad(rc) : 0;
 }
 
 void settings_fini(struct settings *s)

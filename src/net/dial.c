@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "net/proxy.h"
 #include "net/resolve.h"
 #include "net/rules.h"
 #include "net/stream_int.h"
@@ -52,6 +53,11 @@ void dialer_free(struct dialer *d)
         return;
     tls_context_free(d->tls);
     mem_free(d);
+}
+
+const struct proxy *dialer_proxy(const struct dialer *d, bool tls, struct str host, uint16_t port)
+{
+    return d->rules->proxies ? proxies_find(d->rules->proxies, tls, host, port) : NULL;
 }
 
 bool dialer_offers_h2(const struct dialer *d)
@@ -234,7 +240,8 @@ static int64_t lap(int64_t *from_ns)
     return took_ns;
 }
 
-static int run(struct attempt *a, bool tls, const char *local_ip, struct stream **ret)
+/* TCP to a->host: an address by the rules, then a connection. */
+static int reach(struct attempt *a, const char *local_ip, struct stream **ret)
 {
     struct net_ip ip;
     int64_t from_ns = clock_mono_ns();
@@ -244,23 +251,86 @@ static int run(struct attempt *a, bool tls, const char *local_ip, struct stream 
         rc = check_blacklist(a, &ip);
     if (rc < 0)
         return rc;
-
-    struct stream *s = NULL;
-    rc = connect_tcp(a, &ip, local_ip, &s);
+    rc = connect_tcp(a, &ip, local_ip, ret);
     a->how->connect_ns = lap(&from_ns);
-    if (rc < 0 || !tls) {
-        *ret = s;
-        return rc;
-    }
+    return rc;
+}
 
-    rc = tls_connect(a->dialer->tls, s, a->host, a->limit_ns, &a->how->failure);
-    a->how->tls_ns = lap(&from_ns);
+static int shake_hands(struct attempt *a, struct stream *s, struct str host, bool offer_h2)
+{
+    int64_t from_ns = clock_mono_ns();
+    int rc = tls_connect(a->dialer->tls, s, host, offer_h2, a->limit_ns, &a->how->failure);
+    int64_t took_ns = lap(&from_ns);
+    a->how->tls_ns = a->how->tls_ns == 0 ? took_ns : a->how->tls_ns; /* the first one, as in k6 */
+    if (rc == -ETIMEDOUT || rc == -ECANCELED)
+        a->how->failure = failure_of_wait(a, rc, DIAL_TLS_GENERIC);
+    return rc;
+}
+
+/* The way to the proxy failed: Go has a name for that, which hides what it was. */
+static int proxy_failed(struct attempt *a, int rc)
+{
+    switch (a->how->failure) {
+    case DIAL_CANCELLED:
+    case DIAL_DEADLINE:
+        return rc;
+    case DIAL_TCP_TIMEOUT:
+        a->how->failure = DIAL_DEADLINE;
+        return rc;
+    default:
+        a->how->failure = DIAL_PROXY;
+        return err_wrap(rc, "proxyconnect tcp");
+    }
+}
+
+static int ask_proxy(struct attempt *a, const struct dial_target *to, struct stream *s)
+{
+    int rc = proxy_ask(to->proxy, s, to->host, to->port, a->limit_ns);
+    if (rc == -ETIMEDOUT || rc == -ECANCELED)
+        a->how->failure = failure_of_wait(a, rc, DIAL_DEADLINE);
+    else if (rc < 0)
+        a->how->failure = rc == -ECONNRESET                 ? DIAL_RESET
+                          : to->proxy->kind == PROXY_SOCKS5 ? DIAL_PROXY
+                                                            : DIAL_OTHER;
+    return rc;
+}
+
+/* On *ret, which is the caller's to close when it isn't NULL. */
+static int run(struct attempt *a, const struct dial_target *to, struct stream **ret)
+{
+    const struct proxy *p = to->proxy;
+    int rc = reach(a, to->local_ip, ret);
+    if (rc == 0 && p && p->kind == PROXY_HTTPS)
+        rc = shake_hands(a, *ret, a->host, false);
+    if (rc < 0)
+        return p ? proxy_failed(a, rc) : rc;
+    if (p && !to->ends_at_proxy)
+        rc = ask_proxy(a, to, *ret);
+    if (rc == 0 && to->tls && !(p && to->ends_at_proxy))
+        rc = shake_hands(a, *ret, to->host, !to->no_h2);
+    return rc;
+}
+
+int dial_to(struct dialer *d, const struct dial_target *to, int64_t deadline_ns,
+            struct stream **ret, struct dial_result *ret_how)
+{
+    int64_t limit_ns = clock_mono_ns() + NET_DIAL_MAX_NS;
+    struct attempt a = {
+        .dialer = d,
+        .host = to->proxy ? str_of(to->proxy->host) : to->host,
+        .port = to->proxy ? to->proxy->port : to->port,
+        .limit_ns = MIN(limit_ns, deadline_ns),
+        .limit_is_request = deadline_ns <= limit_ns,
+        .how = ret_how,
+    };
+    *ret_how = (struct dial_result){.failure = DIAL_OTHER};
+    struct stream *s = NULL;
+    int rc = run(&a, to, &s);
     if (rc < 0) {
-        if (rc == -ETIMEDOUT || rc == -ECANCELED)
-            a->how->failure = failure_of_wait(a, rc, DIAL_TLS_GENERIC);
         stream_close(s);
         return rc;
     }
+    ret_how->failure = DIAL_OK;
     *ret = s;
     return 0;
 }
@@ -268,21 +338,6 @@ static int run(struct attempt *a, bool tls, const char *local_ip, struct stream 
 int dial(struct dialer *d, struct str host, uint16_t port, bool tls, const char *local_ip,
          int64_t deadline_ns, struct stream **ret, struct dial_result *ret_how)
 {
-    int64_t limit_ns = clock_mono_ns() + NET_DIAL_MAX_NS;
-    struct attempt a = {
-        .dialer = d,
-        .host = host,
-        .port = port,
-        .limit_ns = MIN(limit_ns, deadline_ns),
-        .limit_is_request = deadline_ns <= limit_ns,
-        .how = ret_how,
-    };
-    *ret_how = (struct dial_result){.failure = DIAL_OTHER};
-    struct stream *s = NULL;
-    int rc = run(&a, tls, local_ip, &s);
-    if (rc < 0)
-        return rc;
-    ret_how->failure = DIAL_OK;
-    *ret = s;
-    return 0;
+    struct dial_target to = {.host = host, .port = port, .tls = tls, .local_ip = local_ip};
+    return dial_to(d, &to, deadline_ns, ret, ret_how);
 }

@@ -41,6 +41,7 @@ struct dial_rules {
     int64_t dns_ttl_ns; /* INT64_MAX: for ever; 0: no cache */
     enum dial_select dns_select;
     enum dial_policy dns_policy;
+    struct proxies *proxies; /* NULL: none */
     bool insecure_skip_tls_verify;
     const char *tls_min, *tls_max; /* "tls1.0".."tls1.3" or NULL */
     bool offer_h2;                 /* by ALPN; else HTTP/1.1 is all we speak */
@@ -67,11 +68,14 @@ enum dial_failure {
     DIAL_TLS_RECORD,       /* 1301 */
     DIAL_TLS_UNKNOWN_CA,   /* 1310 */
     DIAL_TLS_HOSTNAME,     /* 1311 */
+    DIAL_PROXY,            /* 1200: no connection to the proxy */
     DIAL_EOF,              /* 1000 "EOF": the peer closed it during the TLS handshake */
-    DIAL_OTHER,            /* 1000: out of memory, too many open files, … */
+    DIAL_OTHER,            /* 1000: the proxy said no, out of memory, too many open files, … */
     DIAL_DEADLINE,         /* 1050: the request's own deadline, not the 30 s of a dial */
     DIAL_CANCELLED,
 };
+
+struct proxy; /* net/proxy.h */
 
 struct dial_result {
     int64_t lookup_ns, connect_ns, tls_ns; /* durations */
@@ -93,12 +97,28 @@ NODISCARD int dialer_new(const struct dial_rules *rules, struct dns_cache *cache
 void dialer_free(struct dialer *d);
 bool dialer_offers_h2(const struct dialer *d); /* to servers with TLS */
 
+/* The proxy for host:port by the rules, NULL: none. */
+const struct proxy *dialer_proxy(const struct dialer *d, bool tls, struct str host, uint16_t port);
+
+/* Where to, and how. */
+struct dial_target {
+    struct str host; /* a name, IPv4, or IPv6 without brackets */
+    uint16_t port;
+    bool tls;                  /* SNI and the checked name are `host` whatever the overrides say */
+    bool no_h2;                /* HTTP/2 isn't offered, whatever the rules say */
+    const struct proxy *proxy; /* NULL: none */
+    bool ends_at_proxy;        /* what is said is said to the proxy: no CONNECT, no TLS behind it */
+    const char *local_ip;      /* source address or NULL */
+};
+
 /*
- * Connects to host:port (host: a name, IPv4, or IPv6 without brackets), with TLS when `tls`; SNI
- * and the checked name are `host` whatever the overrides say.  local_ip: source address or NULL. At
- * most 30 s and never after `deadline_ns`.  *ret_how is always filled; 0 or a negative code with a
- * message in k6's words ("dial tcp 127.0.0.1:1: connect: connection refused").
+ * Connects.  At most 30 s and never after `deadline_ns`.  *ret_how is always filled; 0 or a
+ * negative code with a message in k6's words ("dial tcp 127.0.0.1:1: connect: connection refused").
  */
+YIELDS NODISCARD int dial_to(struct dialer *d, const struct dial_target *to, int64_t deadline_ns,
+                             struct stream **ret, struct dial_result *ret_how);
+
+/* The same without a proxy. */
 YIELDS NODISCARD int dial(struct dialer *d, struct str host, uint16_t port, bool tls,
                           const char *local_ip, int64_t deadline_ns, struct stream **ret,
                           struct dial_result *ret_how);

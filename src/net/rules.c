@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "net/proxy.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ void dial_rules_fini(struct dial_rules *r)
     for (size_t i = 0; i < r->blocked_hostnames_len; i++)
         mem_free(r->blocked_hostnames[i]);
     mem_free(r->blocked_hostnames);
+    proxies_free(r->proxies);
     dial_rules_init(r);
 }
 
@@ -71,7 +73,7 @@ int dial_cidr_parse(struct str text, struct dial_cidr *ret)
     return 0;
 }
 
-static bool cidr_contains(const struct dial_cidr *c, const struct net_ip *ip)
+bool rules_in_range(const struct dial_cidr *c, const struct net_ip *ip)
 {
     int whole = c->bits / 8, rest = c->bits % 8;
     if (memcmp(c->addr, ip->addr, (size_t)whole) != 0)
@@ -85,7 +87,7 @@ static bool cidr_contains(const struct dial_cidr *c, const struct net_ip *ip)
 const struct dial_cidr *rules_blacklisted(const struct dial_rules *r, const struct net_ip *ip)
 {
     for (size_t i = 0; i < r->blacklist_len; i++)
-        if (cidr_contains(&r->blacklist[i], ip))
+        if (rules_in_range(&r->blacklist[i], ip))
             return &r->blacklist[i];
     return NULL;
 }

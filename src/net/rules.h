@@ -14,6 +14,9 @@ struct net_ip {
 bool net_ip_is_v4(const struct net_ip *ip);
 bool net_ip_parse(struct str text, struct net_ip *ret); /* no brackets, no zone */
 
+/* True for an address of the range. */
+bool rules_in_range(const struct dial_cidr *c, const struct net_ip *ip);
+
 /* The pattern that blocks `host`, or NULL. */
 const char *rules_blocked_pattern(const struct dial_rules *r, struct str host);
 /* The range that holds `ip`, or NULL. */

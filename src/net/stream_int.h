@@ -23,7 +23,8 @@ struct stream_ops {
 struct stream {
     const struct stream_ops *ops;
     struct io *io;
-    struct ssl_st *ssl; /* tls.c's; NULL without TLS */
+    struct ssl_st *ssl;       /* tls.c's; NULL without TLS */
+    struct ssl_st *ssl_below; /* what `ssl` goes over: TLS to a proxy; NULL: the socket */
     int64_t arrival_ns;
     uint64_t bytes_in, bytes_out;
     struct stream_tls tls;

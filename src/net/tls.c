@@ -17,9 +17,11 @@
 
 struct tls_context {
     SSL_CTX *ctx;
-    BIO_METHOD *bio;
-    struct roots *roots; /* not ours */
+    BIO_METHOD *bio;      /* the socket as OpenSSL sees it */
+    BIO_METHOD *bio_over; /* TLS to a proxy, likewise */
+    struct roots *roots;  /* not ours */
     bool insecure;
+    bool offer_h2;
     bool has_roots; /* ctx has them */
 };
 
@@ -53,6 +55,30 @@ static int bio_write(BIO *b, const char *p, size_t n, size_t *ret_n)
     return sent > 0;
 }
 
+static int over_read(BIO *b, char *p, size_t n, size_t *ret_n)
+{
+    const struct stream *s = BIO_get_data(b);
+    BIO_clear_retry_flags(b);
+    *ret_n = 0;
+    int result = SSL_read_ex(s->ssl_below, p, n, ret_n);
+    int why = result == 1 ? SSL_ERROR_NONE : SSL_get_error(s->ssl_below, result);
+    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
+        BIO_set_retry_read(b);
+    return result == 1;
+}
+
+static int over_write(BIO *b, const char *p, size_t n, size_t *ret_n)
+{
+    const struct stream *s = BIO_get_data(b);
+    BIO_clear_retry_flags(b);
+    *ret_n = 0;
+    int result = SSL_write_ex(s->ssl_below, p, n, ret_n);
+    int why = result == 1 ? SSL_ERROR_NONE : SSL_get_error(s->ssl_below, result);
+    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
+        BIO_set_retry_write(b);
+    return result == 1;
+}
+
 static long bio_ctrl(BIO *b, int command, long num, void *p)
 {
     (void)num, (void)p;
@@ -73,13 +99,16 @@ static int bio_create(BIO *b)
     return 1;
 }
 
-static BIO_METHOD *bio_method_new(void)
+typedef int bio_read_fn(BIO *b, char *p, size_t n, size_t *ret_n);
+typedef int bio_write_fn(BIO *b, const char *p, size_t n, size_t *ret_n);
+
+static BIO_METHOD *bio_method_new(bio_read_fn *read_fn, bio_write_fn *write_fn)
 {
     BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "spate stream");
     if (m == NULL)
         return NULL;
-    BIO_meth_set_read_ex(m, bio_read);
-    BIO_meth_set_write_ex(m, bio_write);
+    BIO_meth_set_read_ex(m, read_fn);
+    BIO_meth_set_write_ex(m, write_fn);
     BIO_meth_set_ctrl(m, bio_ctrl);
     BIO_meth_set_create(m, bio_create);
     return m;
@@ -248,11 +277,7 @@ static int set_context(struct tls_context *t, const struct dial_rules *rules)
                                     SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_read_ahead(t->ctx, 1); /* a record's head and body in one call */
     SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_OFF);
-    static const unsigned char h1[] = "\x08http/1.1", h2[] = "\x02h2\x08http/1.1";
-    if (rules->offer_h2)
-        SSL_CTX_set_alpn_protos(t->ctx, h2, sizeof h2 - 1);
-    else
-        SSL_CTX_set_alpn_protos(t->ctx, h1, sizeof h1 - 1);
+    t->offer_h2 = rules->offer_h2;
     if (rules->insecure_skip_tls_verify) {
         SSL_CTX_set_verify(t->ctx, SSL_VERIFY_NONE, NULL);
         return 0;
@@ -269,8 +294,10 @@ int tls_context_new(const struct dial_rules *rules, struct roots *roots, struct 
     t->insecure = rules->insecure_skip_tls_verify;
     t->roots = roots;
     t->ctx = SSL_CTX_new(TLS_client_method());
-    t->bio = bio_method_new();
-    int rc = t->ctx == NULL || t->bio == NULL ? err_set(-ENOMEM, "TLS") : set_context(t, rules);
+    t->bio = bio_method_new(bio_read, bio_write);
+    t->bio_over = bio_method_new(over_read, over_write);
+    bool made = t->ctx != NULL && t->bio != NULL && t->bio_over != NULL;
+    int rc = made ? set_context(t, rules) : err_set(-ENOMEM, "TLS");
     if (rc < 0) {
         tls_context_free(t);
         return rc;
@@ -285,6 +312,7 @@ void tls_context_free(struct tls_context *t)
         return;
     SSL_CTX_free(t->ctx);
     BIO_meth_free(t->bio);
+    BIO_meth_free(t->bio_over);
     mem_free(t);
 }
 
@@ -407,6 +435,7 @@ static void tls_fini(struct stream *s)
         (void)SSL_shutdown(s->ssl);
     ERR_clear_error();
     SSL_free(s->ssl);
+    SSL_free(s->ssl_below);
 }
 
 static const struct stream_ops tls_ops = {
@@ -521,10 +550,19 @@ static int need_roots(struct tls_context *t)
     return rc;
 }
 
-static int prepare(struct tls_context *t, struct stream *s, struct handshake *h)
+static void set_alpn(SSL *ssl, bool offer_h2)
+{
+    static const unsigned char h1[] = "\x08http/1.1", h2[] = "\x02h2\x08http/1.1";
+    if (offer_h2)
+        SSL_set_alpn_protos(ssl, h2, sizeof h2 - 1);
+    else
+        SSL_set_alpn_protos(ssl, h1, sizeof h1 - 1);
+}
+
+static int prepare(struct tls_context *t, struct stream *s, struct handshake *h, bool offer_h2)
 {
     SSL *ssl = SSL_new(t->ctx);
-    BIO *bio = BIO_new(t->bio);
+    BIO *bio = BIO_new(s->ssl != NULL ? t->bio_over : t->bio);
     if (ssl == NULL || bio == NULL) {
         SSL_free(ssl);
         BIO_free(bio);
@@ -534,6 +572,8 @@ static int prepare(struct tls_context *t, struct stream *s, struct handshake *h)
     BIO_set_data(bio, s);
     SSL_set_bio(ssl, bio, bio);
     SSL_set_app_data(ssl, h);
+    set_alpn(ssl, offer_h2 && t->offer_h2);
+    s->ssl_below = s->ssl;
     s->ssl = ssl; /* from here on tls_fini() frees it */
     s->ops = &tls_ops;
     int ok = 1;
@@ -548,8 +588,8 @@ static int prepare(struct tls_context *t, struct stream *s, struct handshake *h)
     return ok ? 0 : tls_error(take_error(), "host name");
 }
 
-int tls_connect(struct tls_context *t, struct stream *s, struct str host, int64_t deadline_ns,
-                enum dial_failure *ret_failure)
+int tls_connect(struct tls_context *t, struct stream *s, struct str host, bool offer_h2,
+                int64_t deadline_ns, enum dial_failure *ret_failure)
 {
     char name[NET_HOST_MAX + 1];
     struct net_ip ip;
@@ -563,7 +603,7 @@ int tls_connect(struct tls_context *t, struct stream *s, struct str host, int64_
     name[host.len] = '\0';
     int rc = need_roots(t);
     if (rc == 0)
-        rc = prepare(t, s, &h);
+        rc = prepare(t, s, &h, offer_h2);
     if (rc == 0)
         rc = shake_hands(s, &h, deadline_ns, ret_failure);
     if (s->ssl != NULL)

@@ -19,9 +19,12 @@ NODISCARD int tls_context_new(const struct dial_rules *rules, struct roots *root
                               struct tls_context **ret);
 void tls_context_free(struct tls_context *t);
 
-/* The handshake; `host` is the name for SNI and for the certificate.  On success the stream speaks
- * TLS; on failure the caller closes it, *ret_failure says why, and the message is Go's. */
+/* The handshake, also on a stream that speaks TLS already (to a proxy); `host` is the name for SNI
+ * and for the certificate; HTTP/2 is offered if the rules say so and `offer_h2`.  On success the
+ * stream speaks TLS; on failure the caller closes it, *ret_failure says why, and the message is
+ * Go's. */
 YIELDS NODISCARD int tls_connect(struct tls_context *t, struct stream *s, struct str host,
-                                 int64_t deadline_ns, enum dial_failure *ret_failure);
+                                 bool offer_h2, int64_t deadline_ns,
+                                 enum dial_failure *ret_failure);
 
 #endif

@@ -148,8 +148,8 @@ test('--rps holds for all virtual users together', async () => {
 test('--http-debug', async () => {
   const r = await run(`export default () => { http.post(U + '/x', 'the body'); }`, ['--http-debug=full']);
   assert.equal(r.code, 0, r.err);
-  assert.match(r.err, /msg="Request:\\nPOST \/x HTTP\/1\.1\\r\\nHost: .*\\r\\n\\r\\nthe body\\n/);
-  assert.match(r.err, /msg="Response:\\nHTTP\/1\.1 200 OK\\r\\n.*POST \/x\\n/);
+  assert.match(r.err, /msg="Request:\\nPOST \/x HTTP\/1\.1\\nHost: .*\\n\\nthe body\\n/);
+  assert.match(r.err, /msg="Response:\\nHTTP\/1\.1 200 OK\\n.*POST \/x\\n/);
   assert.match(r.err, /request_id=[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12} scenario=default source=http-debug vu=1/);
 });
 
