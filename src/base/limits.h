@@ -177,6 +177,14 @@
 #define STORE_LABEL_KEYS_MAX   100                 /* likewise */
 #define STORE_LABELS_MAX       30                  /* of one project, likewise */
 #define STORE_LABEL_PAIRS_MAX  500                 /* different labels of all projects, likewise */
+#define STORE_USERS_MAX        2000                /* of one server: a company */
+#define STORE_TOKENS_MAX       4000                /* all are compared at each request */
+#define STORE_USER_TOKENS_MAX  100                 /* of one user */
+#define STORE_SERVICE_TOKENS_MAX 1000              /* of one server */
+#define STORE_USER_SESSIONS_MAX  100               /* browsers of one user; older sessions end */
+#define STORE_GRANTS_MAX       1000                /* roles of one user: a role in each project */
+#define STORE_AUDIT_MAX        100000              /* deeds kept; the oldest go */
+#define STORE_AUDIT_TEXT_MAX 512 /* of a name or a detail there */
 #define STORE_KEY_MAX          128                 /* idempotency key; k6 sends 16 */
 #define QUERY_TEXT_MAX         8192                /* a query or a selector */
 #define QUERY_POINTS_MAX       20000               /* points of one series: 16 h of 3 s buckets */
@@ -208,5 +216,13 @@
 #define SERVER_TAIL_LINES       200                 /* of one message to such a client */
 #define SERVER_LOGINS_MAX       20                  /* failed sign-ins in SERVER_LOGIN_WINDOW_S */
 #define SERVER_LOGIN_WINDOW_S   60
+#define SERVER_ACCOUNT_LOGINS_MAX 10                /* of one account, from wherever, in the next line's time */
+#define SERVER_ACCOUNT_WINDOW_S   300
+#define SERVER_QUOTA_TICK_S 1 /* so much may a run pass its limit */
+#define SERVER_PASSWORD_MIN     8                   /* characters; what NIST asks for at least */
+#define SERVER_PASSWORD_MAX     1024                /* a sentence, not a file */
+#define SERVER_PASSWORDS_WAITING_MAX 32             /* some 20 ms each */
+#define SERVER_EMAIL_MAX        254                 /* by RFC 5321 */
+#define SERVER_NAME_MAX         200                 /* of a user or a token */
 
 #endif

@@ -5,10 +5,12 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "cmd/ask.h"
 #include "cmd/command.h"
 #include "cmd/commands.h"
 #include "cmd/flags.h"
@@ -18,6 +20,9 @@
 static const char default_listen[] = "127.0.0.1:6600";
 static const char default_data[] = "./spate-data";
 static const char default_timeout[] = "2m";
+static const char default_owner[] = "admin@localhost";
+
+enum { FLAG_RUN_TIMEOUT = 3 };
 
 const struct flag flags_server[] = {
     {.name = "listen",
@@ -36,6 +41,14 @@ const struct flag flags_server[] = {
      .kind = FLAG_DURATION,
      .value_name = "duration",
      .help = "a test run without data for so long is timed out (default 2m)"},
+    {.name = "admin-email",
+     .kind = FLAG_STRING,
+     .value_name = "email",
+     .help = "at the first start: who owns the server (default admin@localhost)"},
+    {.name = "admin-password-file",
+     .kind = FLAG_STRING,
+     .value_name = "file",
+     .help = "at the first start: the owner's password is the first line of it"},
 };
 
 const size_t flags_server_len = ARRAY_LEN(flags_server);
@@ -45,6 +58,49 @@ static const char *or_default(const char *given, const char *otherwise)
     return given ? given : otherwise;
 }
 
+/* ---- the first start ---- */
+
+/* "admin" and "" are addresses of this machine, too. */
+static void put_email(struct server_owner *o, const char *text, const char *otherwise)
+{
+    struct str given = str_trim(str_of(text && text[0] ? text : otherwise));
+    if (given.len == 0)
+        given = str_of(otherwise);
+    snprintf(o->email, sizeof o->email, "%.*s%s", STR_ARG(given),
+             memchr(given.ptr, '@', given.len) ? "" : "@localhost");
+}
+
+static int ask_at_terminal(const char *present, struct server_owner *ret)
+{
+    char text[sizeof ret->email - 16];
+    fprintf(stderr, "%s\n",
+            present ? "Signing in takes a password from now on." : "This is the first start.");
+    if (!present) {
+        char prompt[sizeof ret->email + 64];
+        snprintf(prompt, sizeof prompt, "Name or e-mail of the owner [%s]", ret->email);
+        if (!ask_line(prompt, text, sizeof text))
+            return err_set(E_CONFIG, "no owner given");
+        put_email(ret, text, ret->email);
+        if (str_trim(str_of(text)).len > 0)
+            snprintf(ret->name, sizeof ret->name, "%.*s", STR_ARG(str_trim(str_of(text))));
+    }
+    char prompt[sizeof ret->email + 32];
+    snprintf(prompt, sizeof prompt, "Password for %s", present ? present : ret->email);
+    return ask_new_password(prompt, ret->password, sizeof ret->password);
+}
+
+static int ask_owner(void *arg, const char *present, struct server_owner *ret)
+{
+    const struct flag_values *v = arg;
+    const char *file = flag_values_get(v, "admin-password-file");
+    put_email(ret, flag_values_get(v, "admin-email"), default_owner);
+    if (strlen(ret->email) > 254 || ret->email[0] == '@' || strchr(ret->email, ' '))
+        return err_set(E_CONFIG, "admin-email: \"%s\" is no e-mail address", ret->email);
+    if (file)
+        return ask_password_file(file, ret->password, sizeof ret->password);
+    return ask_has_terminal() ? ask_at_terminal(present, ret) : 0;
+}
+
 static int read_config(const struct flag_values *v, struct server_config *ret)
 {
     const char *timeout = or_default(flag_values_get(v, "run-timeout"), default_timeout);
@@ -52,20 +108,28 @@ static int read_config(const struct flag_values *v, struct server_config *ret)
         .listen = or_default(flag_values_get(v, "listen"), default_listen),
         .data_dir = or_default(flag_values_get(v, "data"), default_data),
         .token_file = flag_values_get(v, "token-file"),
+        .ask_owner = ask_owner,
+        .ask_arg = (void *)(uintptr_t)v,
     };
     int rc = duration_parse(str_of(timeout), &ret->run_timeout_ns);
     if (rc == 0 && ret->run_timeout_ns <= 0)
         rc = err_set(E_CONFIG, "the duration has to be more than 0");
-    return rc < 0 ? flag_invalid(&flags_server[3], timeout) : 0;
+    return rc < 0 ? flag_invalid(&flags_server[FLAG_RUN_TIMEOUT], timeout) : 0;
 }
 
 static void greet(struct server *s, const struct server_config *config)
 {
     printf("Spate is at %s, its data in %s\n", server_url(s), config->data_dir);
+    const char *email = NULL;
+    const char *password = server_new_password(s, &email);
     const char *token = server_new_token(s);
+    if (password)
+        printf("\nThe owner signs in on the page as %s; the password, shown only now, has to be\n"
+               "changed there at once:\n\n    %s\n",
+               email, password);
     if (token)
         printf("\nThis is the first start. Your token, shown only now:\n\n    %s\n\n"
-               "Sign in on the page with it, and let this machine's runs stream here:\n\n"
+               "Let this machine's runs stream here (the page takes it, too):\n\n"
                "    %s cloud login --host %s --token %s\n"
                "    %s cloud run --local-execution script.js\n\n",
                token, program_name(), server_url(s), token, program_name());
@@ -97,6 +161,8 @@ static int serve(const struct server_config *config)
 
 int cmd_server(int argc, char **argv)
 {
+    if (argc >= 2 && (strcmp(argv[1], "user") == 0 || strcmp(argv[1], "token") == 0))
+        return cmd_server_accounts(argc - 1, argv + 1);
     CLEANUP(arena_fini) struct arena a;
     struct flag_values v = {0};
     struct server_config config;

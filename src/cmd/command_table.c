@@ -14,6 +14,10 @@
     "for "                                                                                         \
     "standard\ninput."
 
+#define SERVER_ACCOUNTS_ABOUT                                                                      \
+    "Works on the server's data folder, whether it runs or not; a running server takes notice\n"   \
+    "within a second. Without a terminal and --password-file a one-time password is made."
+
 const struct command command_table[] = {
     {.path = "new",
      .fn = cmd_new,
@@ -94,6 +98,28 @@ const struct command command_table[] = {
                  "  {} server --listen 0.0.0.0:6600 --data /var/lib/spate",
      .group = COMMAND_RESULTS,
      .flags = {TABLE(server)}},
+    {.path = "server user",
+     .args = "list|add|passwd|roles|remove [flags]",
+     .summary = "Who may use a server: users and their roles",
+     .about = SERVER_ACCOUNTS_ABOUT,
+     .examples = "  {} server user add --email ann@example.com --name Ann --role editor:3\n"
+                 "  {} server user roles --email ann@example.com --role viewer --role admin:3\n"
+                 "  {} server user passwd --email ann@example.com --one-time",
+     .group = COMMAND_RESULTS,
+     .flags = {TABLE(server_accounts)},
+     .values = "list add passwd roles remove"},
+    {.path = "server token",
+     .args = "list|add|remove [flags] [ID]",
+     .summary = "Who may use a server: tokens of users and of services",
+     .about = SERVER_ACCOUNTS_ABOUT,
+     .examples = "  # of a service, which has roles of its own\n"
+                 "  {} server token add --name ci --role editor:3\n"
+                 "  # of a user\n"
+                 "  {} server token add --name laptop --email ann@example.com\n"
+                 "  {} server token remove 4",
+     .group = COMMAND_RESULTS,
+     .flags = {TABLE(server_accounts)},
+     .values = "list add remove"},
     {.path = "cloud",
      .fn = cmd_cloud,
      .args = "COMMAND [flags] [arguments]",

@@ -24,6 +24,7 @@ NODISCARD int cmd_resume(int argc, char **argv);
 NODISCARD int cmd_run(int argc, char **argv); /* run_cmd.c */
 NODISCARD int cmd_scale(int argc, char **argv);
 NODISCARD int cmd_server(int argc, char **argv);
+NODISCARD int cmd_server_accounts(int argc, char **argv); /* server user …, server token … */
 NODISCARD int cmd_stats(int argc, char **argv);
 NODISCARD int cmd_status(int argc, char **argv);
 NODISCARD int cmd_version(int argc, char **argv);
@@ -42,6 +43,7 @@ COMMAND_FLAGS(json)
 COMMAND_FLAGS(new)
 COMMAND_FLAGS(scale)
 COMMAND_FLAGS(server)
+COMMAND_FLAGS(server_accounts)
 #undef COMMAND_FLAGS
 
 /* The name that the program was called by: "spate" or "k6". */

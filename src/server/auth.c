@@ -9,20 +9,62 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/limits.h"
+#include "base/log.h"
 
-/* Runs show who started them in the form of an e-mail address, which k6's API asks for. */
-static const char default_user[] = "admin@localhost";
+/* A token's last use is shown to people: to the minute is enough. */
+static const int64_t use_step_ns = 60 * NS_PER_S;
 
-static void hash_secret(struct str secret, uint8_t out[static STORE_HASH_LEN])
+void auth_hash(struct str secret, uint8_t out[static STORE_HASH_LEN])
 {
     SHA256((const uint8_t *)(secret.ptr ? secret.ptr : ""), secret.len, out);
 }
 
-static int load_tokens(struct auth *a)
+/* ---- who there is ---- */
+
+/* Holds the lock. */
+static int load(struct auth *a)
 {
-    arena_reset(&a->arena);
-    a->tokens_len = 0;
-    return store_list_tokens(a->store, &a->arena, &a->tokens, &a->tokens_len);
+    struct arena fresh;
+    struct store_user *users = NULL;
+    struct store_token *tokens = NULL;
+    struct store_grant *grants = NULL;
+    size_t users_len = 0;
+    size_t tokens_len = 0;
+    size_t grants_len = 0;
+    arena_init(&fresh, STORE_ARENA_MAX);
+    int rc = store_list_users(a->store, &fresh, &users, &users_len);
+    if (rc == 0)
+        rc = store_list_tokens(a->store, &fresh, &tokens, &tokens_len);
+    if (rc == 0)
+        rc = store_list_grants(a->store, &fresh, &grants, &grants_len);
+    if (rc < 0) {
+        arena_fini(&fresh);
+        return rc;
+    }
+    /* What has not been saved yet is not to be forgotten. */
+    for (size_t i = 0, j = 0; i < tokens_len; i++) {
+        while (j < a->tokens_len && a->tokens[j].id < tokens[i].id)
+            j++;
+        if (j < a->tokens_len && a->tokens[j].id == tokens[i].id)
+            tokens[i].used_ns = MAX(tokens[i].used_ns, a->tokens[j].used_ns);
+    }
+    arena_fini(&a->arena);
+    a->arena = fresh;
+    a->users = users;
+    a->users_len = users_len;
+    a->tokens = tokens;
+    a->tokens_len = tokens_len;
+    a->grants = grants;
+    a->grants_len = grants_len;
+    return 0;
+}
+
+int auth_reload(struct auth *a)
+{
+    pthread_mutex_lock(&a->lock);
+    int rc = load(a);
+    pthread_mutex_unlock(&a->lock);
+    return rc;
 }
 
 int auth_init(struct auth *a, struct store *store)
@@ -31,16 +73,154 @@ int auth_init(struct auth *a, struct store *store)
     a->store = store;
     pthread_mutex_init(&a->lock, NULL);
     arena_init(&a->arena, STORE_ARENA_MAX);
-    return load_tokens(a);
+    int rc = brake_init(&a->addresses, SERVER_LOGINS_MAX, SERVER_LOGIN_WINDOW_S * NS_PER_S);
+    if (rc == 0)
+        rc =
+            brake_init(&a->accounts, SERVER_ACCOUNT_LOGINS_MAX, SERVER_ACCOUNT_WINDOW_S * NS_PER_S);
+    bool outside = false;
+    if (rc == 0)
+        rc = store_changed_outside(store, &outside);
+    return rc < 0 ? rc : auth_reload(a);
+}
+
+static void save_uses(struct auth *a)
+{
+    CLEANUP(arena_fini) struct arena arena;
+    arena_init(&arena, STORE_ARENA_MAX);
+    pthread_mutex_lock(&a->lock);
+    struct store_token_use *uses = NULL;
+    size_t len = 0;
+    if (a->uses_unsaved)
+        uses = arena_calloc(&arena, a->tokens_len + 1, sizeof *uses);
+    for (size_t i = 0; uses && i < a->tokens_len; i++)
+        if (a->tokens[i].used_ns > 0)
+            uses[len++] = (struct store_token_use){a->tokens[i].id, a->tokens[i].used_ns};
+    a->uses_unsaved = a->uses_unsaved && !uses;
+    pthread_mutex_unlock(&a->lock);
+    if (len > 0 && store_note_uses(a->store, uses, len) < 0)
+        log_warning("last use of tokens: %s", err_message());
+}
+
+void auth_tick(struct auth *a, int64_t mono_ns)
+{
+    bool changed = false;
+    int rc = store_changed_outside(a->store, &changed);
+    if (rc == 0 && changed)
+        rc = auth_reload(a);
+    if (rc < 0)
+        log_warning("users and tokens: %s", err_message());
+    if (mono_ns - a->saved_ns < use_step_ns)
+        return;
+    a->saved_ns = mono_ns;
+    save_uses(a);
 }
 
 void auth_fini(struct auth *a)
 {
     if (!a->store)
         return;
+    save_uses(a);
     arena_fini(&a->arena);
+    brake_fini(&a->addresses);
+    brake_fini(&a->accounts);
     pthread_mutex_destroy(&a->lock);
 }
+
+/* ---- roles ---- */
+
+enum store_role identity_role_in_all(const struct identity *who)
+{
+    return who->owner ? ROLE_ADMIN : who->in_all;
+}
+
+enum store_role identity_role(const struct identity *who, int64_t project_id)
+{
+    enum store_role role = identity_role_in_all(who);
+    for (size_t i = 0; i < who->grants_len; i++)
+        if (who->grants[i].project_id == project_id)
+            role = MAX(role, who->grants[i].role);
+    return role;
+}
+
+/* Copies the roles of a user or a service; holds the lock. */
+static int copy_grants(struct auth *a, int64_t user_id, int64_t token_id, struct arena *arena,
+                       struct identity *ret)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < a->grants_len; i++)
+        n += a->grants[i].user_id == user_id && a->grants[i].token_id == token_id;
+    if (n == 0)
+        return 0;
+    struct store_grant *copy = arena_calloc(arena, n, sizeof *copy);
+    if (!copy)
+        return -ENOMEM;
+    for (size_t i = 0; i < a->grants_len; i++) {
+        const struct store_grant *g = &a->grants[i];
+        if (g->user_id != user_id || g->token_id != token_id)
+            continue;
+        if (g->project_id == 0)
+            ret->in_all = g->role;
+        copy[ret->grants_len++] = *g;
+    }
+    ret->grants = copy;
+    return 0;
+}
+
+static struct str copy_text(struct arena *arena, struct str s)
+{
+    return str_new(arena_dup(arena, s), s.len);
+}
+
+/* Holds the lock. */
+static struct store_user *user_by_id(struct auth *a, int64_t id)
+{
+    for (size_t i = 0; i < a->users_len; i++)
+        if (a->users[i].id == id)
+            return &a->users[i];
+    return NULL;
+}
+
+/* 1, 0 when that user can't sign in, -ENOMEM.  Holds the lock. */
+static int fill_user(struct auth *a, int64_t user_id, struct arena *arena, struct identity *ret)
+{
+    const struct store_user *u = user_by_id(a, user_id);
+    if (!u || u->disabled)
+        return 0;
+    *ret = (struct identity){
+        .user_id = user_id,
+        .email = copy_text(arena, u->email),
+        .name = copy_text(arena, u->name),
+        .owner = u->owner,
+        .must_change = u->must_change,
+    };
+    if (!ret->email.ptr || !ret->name.ptr)
+        return -ENOMEM;
+    int rc = copy_grants(a, user_id, 0, arena, ret);
+    return rc < 0 ? rc : 1;
+}
+
+static int fill_service(struct auth *a, const struct store_token *t, struct arena *arena,
+                        struct identity *ret)
+{
+    *ret = (struct identity){
+        .email = str_of(arena_printf(arena, "service-%lld@localhost", (long long)t->id)),
+        .name = copy_text(arena, t->name),
+    };
+    if (!ret->email.ptr || !ret->name.ptr)
+        return -ENOMEM;
+    int rc = copy_grants(a, 0, t->id, arena, ret);
+    return rc < 0 ? rc : 1;
+}
+
+int auth_check_user(struct auth *a, int64_t user_id, struct arena *arena, struct identity *ret)
+{
+    pthread_mutex_lock(&a->lock);
+    int rc = fill_user(a, user_id, arena, ret);
+    pthread_mutex_unlock(&a->lock);
+    return rc;
+}
+
+/* ---- tokens ---- */
 
 int auth_new_secret(char out[static AUTH_SECRET_LEN + 1])
 {
@@ -52,20 +232,16 @@ int auth_new_secret(char out[static AUTH_SECRET_LEN + 1])
     return 0;
 }
 
-int auth_add_token(struct auth *a, char out[static AUTH_SECRET_LEN + 1])
+int auth_add_token(struct auth *a, struct store_token *token, const struct store_grant *grants,
+                   size_t grants_len, char out[static AUTH_SECRET_LEN + 1])
 {
     int rc = auth_new_secret(out);
     if (rc < 0)
         return rc;
-    uint8_t hash[STORE_HASH_LEN];
-    hash_secret(str_of(out), hash);
-    int64_t id = 0;
-    pthread_mutex_lock(&a->lock);
-    rc = store_add_token(a->store, hash, str_of(default_user), clock_wall_ns(), &id);
-    if (rc == 0)
-        rc = load_tokens(a);
-    pthread_mutex_unlock(&a->lock);
-    return rc;
+    auth_hash(str_of(out), token->hash);
+    token->created_ns = clock_wall_ns();
+    rc = store_add_token(a->store, token, grants, grants_len);
+    return rc < 0 ? rc : auth_reload(a);
 }
 
 bool auth_has_tokens(struct auth *a)
@@ -76,35 +252,37 @@ bool auth_has_tokens(struct auth *a)
     return has;
 }
 
-/* All are compared, so that the time says nothing about which one came near. */
-bool auth_check_token(struct auth *a, struct str token, struct store_token *ret)
+/* Holds the lock. */
+static int identify(struct auth *a, struct store_token *t, struct arena *arena,
+                    struct identity *ret)
 {
-    uint8_t hash[STORE_HASH_LEN];
-    bool found = false;
-    hash_secret(token, hash);
-    pthread_mutex_lock(&a->lock);
-    for (size_t i = 0; i < a->tokens_len; i++) {
-        if (CRYPTO_memcmp(hash, a->tokens[i].hash, sizeof hash) == 0) {
-            *ret = a->tokens[i];
-            found = true;
-        }
+    int rc = t->user_id ? fill_user(a, t->user_id, arena, ret) : fill_service(a, t, arena, ret);
+    if (rc <= 0)
+        return rc;
+    ret->token_id = t->id;
+    ret->token_name = copy_text(arena, t->name);
+    ret->must_change = false; /* that is about passwords */
+    int64_t now = clock_wall_ns();
+    if (now - t->used_ns > use_step_ns) {
+        t->used_ns = now;
+        a->uses_unsaved = true;
     }
-    pthread_mutex_unlock(&a->lock);
-    return found;
+    return ret->token_name.ptr ? 1 : -ENOMEM;
 }
 
-static bool token_by_id(struct auth *a, int64_t id, struct store_token *ret)
+/* All are compared, so that the time says nothing about which one came near. */
+int auth_check_token(struct auth *a, struct str token, struct arena *arena, struct identity *ret)
 {
-    bool found = false;
+    uint8_t hash[STORE_HASH_LEN];
+    struct store_token *found = NULL;
+    auth_hash(token, hash);
     pthread_mutex_lock(&a->lock);
-    for (size_t i = 0; i < a->tokens_len && !found; i++) {
-        if (a->tokens[i].id == id) {
-            *ret = a->tokens[i];
-            found = true;
-        }
-    }
+    for (size_t i = 0; i < a->tokens_len; i++)
+        if (CRYPTO_memcmp(hash, a->tokens[i].hash, sizeof hash) == 0)
+            found = &a->tokens[i];
+    int rc = found ? identify(a, found, arena, ret) : 0;
     pthread_mutex_unlock(&a->lock);
-    return found;
+    return rc;
 }
 
 /* ---- credentials of runs ---- */
@@ -116,7 +294,7 @@ int auth_add_credential(struct auth *a, const struct store_credential *credentia
     if (rc < 0)
         return rc;
     uint8_t hash[STORE_HASH_LEN];
-    hash_secret(str_of(out), hash);
+    auth_hash(str_of(out), hash);
     return store_add_credential(a->store, hash, credential);
 }
 
@@ -126,45 +304,57 @@ bool auth_check_credential(struct auth *a, struct str secret, enum store_purpose
     uint8_t hash[STORE_HASH_LEN];
     if (secret.len != AUTH_SECRET_LEN)
         return false;
-    hash_secret(secret, hash);
+    auth_hash(secret, hash);
     return store_find_credential(a->store, hash, purpose, ret) == 0;
 }
 
 /* ---- sessions ---- */
 
-int auth_open_session(struct auth *a, int64_t token_id, char out[static AUTH_SECRET_LEN + 1])
+int auth_open_session(struct auth *a, int64_t user_id, int64_t token_id,
+                      char out[static AUTH_SECRET_LEN + 1])
 {
     int rc = auth_new_secret(out);
     if (rc < 0)
         return rc;
     uint8_t hash[STORE_HASH_LEN];
-    hash_secret(str_of(out), hash);
-    return store_add_session(a->store, hash, token_id,
-                             clock_wall_ns() + AUTH_SESSION_LIFE_S * NS_PER_S);
+    auth_hash(str_of(out), hash);
+    int64_t now = clock_wall_ns();
+    struct store_session session = {
+        .user_id = user_id,
+        .token_id = token_id,
+        .expires_ns = now + AUTH_SESSION_LIFE_S * NS_PER_S,
+    };
+    return store_add_session(a->store, hash, &session, now);
 }
 
-bool auth_check_session(struct auth *a, struct str session, struct store_token *ret)
+int auth_check_session(struct auth *a, struct str session, struct arena *arena,
+                       struct identity *ret)
 {
     uint8_t hash[STORE_HASH_LEN];
-    int64_t token_id = 0;
+    struct store_session found;
     if (session.len != AUTH_SECRET_LEN)
-        return false;
-    hash_secret(session, hash);
-    if (store_find_session(a->store, hash, clock_wall_ns(), &token_id) < 0)
-        return false;
-    return token_by_id(a, token_id, ret);
+        return 0;
+    auth_hash(session, hash);
+    if (store_find_session(a->store, hash, clock_wall_ns(), &found) < 0)
+        return 0;
+    int rc = auth_check_user(a, found.user_id, arena, ret);
+    ret->token_id = found.token_id;
+    if (found.token_id != 0)
+        ret->must_change = false;
+    return rc;
 }
 
 int auth_close_session(struct auth *a, struct str session)
 {
     uint8_t hash[STORE_HASH_LEN];
-    hash_secret(session, hash);
+    auth_hash(session, hash);
     return store_remove_session(a->store, hash);
 }
 
 /* ---- one-time links ---- */
 
-int auth_make_link(struct auth *a, int64_t token_id, char out[static AUTH_SECRET_LEN + 1])
+int auth_make_link(struct auth *a, int64_t user_id, int64_t token_id,
+                   char out[static AUTH_SECRET_LEN + 1])
 {
     int rc = auth_new_secret(out);
     if (rc < 0)
@@ -176,25 +366,27 @@ int auth_make_link(struct auth *a, int64_t token_id, char out[static AUTH_SECRET
     for (size_t i = 0; i < AUTH_LINKS; i++)
         if (a->links[i].expires_ns < link->expires_ns)
             link = &a->links[i];
-    hash_secret(str_of(out), link->hash);
+    auth_hash(str_of(out), link->hash);
+    link->user_id = user_id;
     link->token_id = token_id;
     link->expires_ns = now + AUTH_LINK_LIFE_NS;
     pthread_mutex_unlock(&a->lock);
     return 0;
 }
 
-bool auth_use_link(struct auth *a, struct str code, int64_t *ret_token_id)
+bool auth_use_link(struct auth *a, struct str code, int64_t *ret_user_id, int64_t *ret_token_id)
 {
     uint8_t hash[STORE_HASH_LEN];
     bool found = false;
     int64_t now = clock_mono_ns();
-    hash_secret(code, hash);
+    auth_hash(code, hash);
     pthread_mutex_lock(&a->lock);
     for (size_t i = 0; i < AUTH_LINKS; i++) {
         struct auth_link *link = &a->links[i];
-        if (link->token_id == 0 || link->expires_ns < now ||
+        if (link->user_id == 0 || link->expires_ns < now ||
             CRYPTO_memcmp(hash, link->hash, sizeof hash) != 0)
             continue;
+        *ret_user_id = link->user_id;
         *ret_token_id = link->token_id;
         *link = (struct auth_link){0};
         found = true;
@@ -205,28 +397,12 @@ bool auth_use_link(struct auth *a, struct str code, int64_t *ret_token_id)
 
 /* ---- the brake ---- */
 
-static struct auth_peer *peer_at(struct auth *a, uint64_t address)
-{
-    return &a->peers[address % AUTH_PEERS];
-}
-
 bool auth_may_try(struct auth *a, uint64_t address)
 {
-    pthread_mutex_lock(&a->lock);
-    const struct auth_peer *p = peer_at(a, address);
-    bool may = p->address != address || p->failures < SERVER_LOGINS_MAX ||
-               clock_mono_ns() - p->since_ns > SERVER_LOGIN_WINDOW_S * NS_PER_S;
-    pthread_mutex_unlock(&a->lock);
-    return may;
+    return brake_wait_s(&a->addresses, address, clock_mono_ns()) == 0;
 }
 
 void auth_failed(struct auth *a, uint64_t address)
 {
-    int64_t now = clock_mono_ns();
-    pthread_mutex_lock(&a->lock);
-    struct auth_peer *p = peer_at(a, address);
-    if (p->address != address || now - p->since_ns > SERVER_LOGIN_WINDOW_S * NS_PER_S)
-        *p = (struct auth_peer){.address = address, .since_ns = now};
-    p->failures++;
-    pthread_mutex_unlock(&a->lock);
+    brake_failed(&a->addresses, address, clock_mono_ns());
 }

@@ -17,7 +17,9 @@ struct event_stream {
     struct events *events;
     struct event_stream *next;
     struct MHD_Connection *conn;
-    int64_t run_id;          /* 0: all runs */
+    int64_t run_id;    /* 0: all runs */
+    int64_t *projects; /* ... of these projects, owned; NULL: of any */
+    size_t projects_len;
     struct buf pending;      /* text not yet sent */
     bool suspended;          /* waits for something in `pending` */
     int64_t metrics_time_s;  /* newest bucket not yet told, 0: none */
@@ -71,6 +73,15 @@ static ssize_t read_stream(void *arg, uint64_t pos, char *out, size_t max)
     return n;
 }
 
+static void discard(struct event_stream *s)
+{
+    if (!s)
+        return;
+    buf_fini(&s->pending);
+    mem_free(s->projects);
+    mem_free(s);
+}
+
 static void free_stream(void *arg)
 {
     struct event_stream *s = arg;
@@ -84,14 +95,30 @@ static void free_stream(void *arg)
         }
     }
     pthread_mutex_unlock(&e->lock);
-    buf_fini(&s->pending);
-    mem_free(s);
+    discard(s);
 }
 
-int events_open(struct events *e, struct MHD_Connection *conn, int64_t run_id, struct str first,
-                struct MHD_Response **ret)
+static struct event_stream *make_stream(const int64_t *projects, size_t len)
 {
     struct event_stream *s = mem_calloc(1, sizeof *s);
+    if (!s || !projects)
+        return s;
+    s->projects = mem_calloc(len + 1, sizeof *projects);
+    if (!s->projects) {
+        mem_free(s);
+        return NULL;
+    }
+    if (len > 0)
+        memcpy(s->projects, projects, len * sizeof *projects);
+    s->projects_len = len;
+    return s;
+}
+
+int events_open(struct events *e, struct MHD_Connection *conn, int64_t run_id,
+                const int64_t *projects, size_t projects_len, struct str first,
+                struct MHD_Response **ret)
+{
+    struct event_stream *s = make_stream(projects, projects_len);
     if (!s)
         return -ENOMEM;
     s->events = e;
@@ -112,8 +139,7 @@ int events_open(struct events *e, struct MHD_Connection *conn, int64_t run_id, s
     }
     pthread_mutex_unlock(&e->lock);
     if (full) {
-        buf_fini(&s->pending);
-        mem_free(s);
+        discard(s);
         return err_set(E_UNAVAILABLE, "%d live streams are open already", SERVER_EVENTS_MAX);
     }
     struct MHD_Response *response =
@@ -126,11 +152,21 @@ int events_open(struct events *e, struct MHD_Connection *conn, int64_t run_id, s
     return 0;
 }
 
-void events_publish_run(struct events *e, int64_t run_id, struct str json)
+static bool wants(const struct event_stream *s, int64_t run_id, int64_t project_id)
+{
+    if (s->run_id != 0)
+        return s->run_id == run_id;
+    for (size_t i = 0; s->projects && i < s->projects_len; i++)
+        if (s->projects[i] == project_id)
+            return true;
+    return !s->projects;
+}
+
+void events_publish_run(struct events *e, int64_t run_id, int64_t project_id, struct str json)
 {
     pthread_mutex_lock(&e->lock);
     for (struct event_stream *s = e->streams; s; s = s->next) {
-        if (s->run_id != 0 && s->run_id != run_id)
+        if (!wants(s, run_id, project_id))
             continue;
         buf_z(&s->pending, "event: run\ndata: ");
         buf_str(&s->pending, json);

@@ -28,13 +28,15 @@ struct events {
 void server_events_init(struct events *e);
 void server_events_fini(struct events *e);
 
-/* A response that streams the events of a run (0: of all), beginning with `first`.  E_LIMIT when
+/* A response that streams the events of a run (0: of all in the `projects_len` projects; projects
+ * NULL: in any), beginning with `first`.  E_LIMIT when
  * there are too many, -ENOMEM. */
 NODISCARD int events_open(struct events *e, struct MHD_Connection *conn, int64_t run_id,
-                          struct str first, struct MHD_Response **ret);
+                          const int64_t *projects, size_t projects_len, struct str first,
+                          struct MHD_Response **ret);
 
 /* A run has changed: `json` is its present form, in one line. */
-void events_publish_run(struct events *e, int64_t run_id, struct str json);
+void events_publish_run(struct events *e, int64_t run_id, int64_t project_id, struct str json);
 /* New measurements up to the bucket `time_s`; told at most once a second. */
 void events_publish_metrics(struct events *e, int64_t run_id, int64_t time_s);
 /* What is due by now; called several times a second. */

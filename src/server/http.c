@@ -17,6 +17,8 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "server/access.h"
+#include "server/deed.h"
 #include "server/server_int.h"
 
 /* ---- what was asked ---- */
@@ -241,108 +243,6 @@ static int find_route(struct request *r)
     return reply_error(r, 404, 3, "not_found", "no such route: %.*s", STR_ARG(r->path));
 }
 
-/* ---- access ---- */
-
-uint64_t http_peer(const struct request *r)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(r->conn, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (!info || !info->client_addr)
-        return 1;
-    if (info->client_addr->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const void *)info->client_addr;
-        return map_hash(&in->sin_addr, sizeof in->sin_addr) | 1;
-    }
-    /* The first half of an IPv6 address is a network, the second anyone in it can choose. */
-    const struct sockaddr_in6 *in6 = (const void *)info->client_addr;
-    return map_hash(&in6->sin6_addr, 8) | 1;
-}
-
-/* "Token x" or "Bearer x"; STR_EMPTY without. */
-static struct str header_token(const struct request *r)
-{
-    struct str token;
-    struct str scheme = str_cut(str_trim(request_header(r, "Authorization")), ' ', &token);
-    if (!str_ieq(scheme, STR("Token")) && !str_ieq(scheme, STR("Bearer")))
-        return STR_EMPTY;
-    return str_trim(token);
-}
-
-/* A browser sends the cookie along whoever made it ask; what changes something has to come from
- * our own page.  Without both headers it is no browser. */
-static bool same_origin(const struct request *r)
-{
-    struct str site = request_header(r, "Sec-Fetch-Site");
-    if (site.ptr)
-        return str_eq(site, STR("same-origin")) || str_eq(site, STR("none"));
-    struct str origin = request_header(r, "Origin");
-    if (!origin.ptr)
-        return true;
-    struct str host = request_header(r, "Host");
-    return host.len > 0 && str_ends(origin, host) && origin.len > host.len + 3 &&
-           memcmp(origin.ptr + (origin.len - host.len - 3), "://", 3) == 0;
-}
-
-struct str http_session(const struct request *r)
-{
-    return str_of(MHD_lookup_connection_value(r->conn, MHD_COOKIE_KIND, "spate_session"));
-}
-
-/* True when it is of this very run; another run's gets its answer here. */
-static bool check_credential(struct request *r, struct str token)
-{
-    struct store_credential c;
-    int64_t id = 0;
-    if (!auth_check_credential(&r->server->auth, token, CREDENTIAL_PUSH, &c))
-        return false;
-    r->run_id = c.run_id;
-    if (str_to_i64(r->params[0], &id) == 0 && id == c.run_id)
-        return true;
-    (void)reply_error(r, 403, 4, "forbidden", "the token is of another test run");
-    return false;
-}
-
-/* What may be uploaded is known by the URL's secret alone. */
-static int check_upload(struct request *r)
-{
-    struct store_credential c;
-    uint64_t peer = http_peer(r);
-    if (!auth_may_try(&r->server->auth, peer))
-        return reply_error(r, 429, 6, "too_many_requests", "too many failed attempts");
-    if (!auth_check_credential(&r->server->auth, r->params[0], CREDENTIAL_UPLOAD, &c)) {
-        auth_failed(&r->server->auth, peer);
-        return reply_error(r, 404, 3, "not_found", "no such upload");
-    }
-    r->run_id = c.run_id;
-    r->body_max = MIN(r->body_max, (size_t)c.bytes);
-    return 0;
-}
-
-static int check_access(struct request *r)
-{
-    if (r->route->access == ACCESS_UPLOAD)
-        return check_upload(r);
-    if (r->route->access == ACCESS_ANYONE)
-        return 0;
-    struct str token = header_token(r);
-    if (token.len > 0) {
-        if (auth_check_token(&r->server->auth, token, &r->token))
-            return 0;
-        if (r->route->access == ACCESS_RUN && check_credential(r, token))
-            return 0;
-        if (r->reply.status)
-            return 0;
-        return reply_error(r, 401, 6, "unauthorized", "the token is not valid here");
-    }
-    struct str session = http_session(r);
-    if (session.len > 0 && auth_check_session(&r->server->auth, session, &r->token)) {
-        if (r->method == METHOD_GET || same_origin(r))
-            return 0;
-        return reply_error(r, 401, 5, "unauthorized", "the request comes from another site");
-    }
-    return reply_error(r, 401, 5, "unauthorized", "not signed in: a token is needed");
-}
-
 /* ---- the body ---- */
 
 static int check_type(struct request *r)
@@ -398,14 +298,15 @@ static int start_request(struct request *r)
     int rc = find_route(r);
     if (r->reply.status == 404 && r->method == METHOD_GET && !str_starts(r->path, STR("/cloud/")) &&
         !str_starts(r->path, STR("/v1/")) && !str_starts(r->path, STR("/v2/")) &&
-        !str_starts(r->path, STR("/session")) && !str_starts(r->path, STR("/provisioning/"))) {
+        !str_starts(r->path, STR("/session")) && !str_starts(r->path, STR("/accounts/")) &&
+        !str_starts(r->path, STR("/provisioning/"))) {
         r->reply.status = 0;
         rc = page_serve(r);
     }
     if (rc < 0 || r->reply.status)
         return rc;
     r->body_max = r->route->body_max;
-    rc = check_access(r);
+    rc = access_check(r);
     if (rc == 0 && !r->reply.status)
         rc = check_type(r);
     if (rc < 0 || r->reply.status)
@@ -595,14 +496,21 @@ void *http_begin(void *arg, const char *uri, struct MHD_Connection *conn)
     return r;
 }
 
-static void run_handler(struct request *r)
+/* False when another thread has the request now. */
+static bool run_handler(struct request *r)
 {
+    handler_fn *handler = r->next ? r->next : r->route->handler;
+    r->next = NULL;
     err_clear();
-    int rc = r->route->handler(r);
+    int rc = handler(r);
+    if (rc == REPLY_LATER)
+        return false;
     if (rc < 0)
         rc = reply_failure(r, rc);
     if (rc < 0 || r->reply.status == 0)
         (void)reply_empty(r, 500);
+    deed_note(r);
+    return true;
 }
 
 enum MHD_Result http_handle(void *arg, struct MHD_Connection *conn, const char *url,
@@ -646,8 +554,8 @@ enum MHD_Result http_handle(void *arg, struct MHD_Connection *conn, const char *
         *data_len = 0;
         return MHD_YES;
     }
-    if (!r->reply.status)
-        run_handler(r);
+    if (!r->reply.status && !run_handler(r))
+        return MHD_YES;
     return send_reply(r);
 }
 

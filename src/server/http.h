@@ -4,12 +4,9 @@
 #ifndef SERVER_HTTP_H
 #define SERVER_HTTP_H
 
-#include "base/str.h"
-
 #include <microhttpd.h>
 #include <stdint.h>
 
-struct request;
 struct server;
 
 void http_on_connection(void *arg, struct MHD_Connection *conn, void **context,
@@ -24,10 +21,5 @@ void http_end(void *arg, struct MHD_Connection *conn, void **state,
 /* Waits for what is under way, then ends every connection; each at most `timeout_ns`.  New ones
  * must not come any more. */
 void http_drain(struct server *s, int64_t timeout_ns);
-
-/* The other side's address as a number, never 0; IPv6 by network. */
-uint64_t http_peer(const struct request *r);
-/* The session cookie; NULL ptr: none. */
-struct str http_session(const struct request *r);
 
 #endif

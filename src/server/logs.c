@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/gzip.h"
+#include "server/rights.h"
 #include "server/run_json.h"
 #include "server/tail.h"
 #include "server/window_arg.h"
@@ -283,7 +284,7 @@ int logs_list(struct request *r)
 
 /* ---- following ---- */
 
-/* The run is in the header, or in the query: {test_run_id="12"}. */
+/* The run is in the header, or in the query: {test_run_id="12"}.  1; 0: mustn't be seen. */
 static int find_run(struct request *r, struct tail_question *q)
 {
     struct str text = request_arg(r, "query");
@@ -302,8 +303,9 @@ static int find_run(struct request *r, struct tail_question *q)
     }
     if (str_to_i64(named, &q->run_id) < 0 || q->run_id <= 0)
         return err_set(E_CONFIG, "query: {test_run_id=\"…\"} is needed");
-    struct store_run run;
-    return store_get_run(r->server->store, q->run_id, &r->arena, &run);
+    int64_t project_id = 0;
+    int rc = store_project_of_run(r->server->store, q->run_id, &project_id);
+    return rc < 0 ? rc : rights_need(r, project_id, ROLE_VIEWER);
 }
 
 int logs_tail(struct request *r)
@@ -311,7 +313,10 @@ int logs_tail(struct request *r)
     struct tail_question q = {0};
     struct str start = request_arg(r, "start");
     int rc = find_run(r, &q);
-    if (rc == 0 && start.len > 0 && (str_to_i64(start, &q.start_ns) < 0 || q.start_ns < 0))
+    if (rc <= 0)
+        return rc;
+    rc = 0;
+    if (start.len > 0 && (str_to_i64(start, &q.start_ns) < 0 || q.start_ns < 0))
         rc = err_set(E_CONFIG, "start: a time in nanoseconds is needed");
     return rc < 0 ? rc : tails_open(r, &q);
 }

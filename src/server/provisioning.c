@@ -170,7 +170,7 @@ int provisioning_start(struct request *r)
     int64_t test_id = 0;
     int64_t id = 0;
     struct start s = {
-        .run = {.started_by = r->token.user,
+        .run = {.started_by = r->who.email,
                 .idempotency_key = request_header(r, "K6-Idempotency-Key"),
                 .now_ns = clock_wall_ns()},
     };
@@ -190,6 +190,7 @@ int provisioning_start(struct request *r)
     s.run.test_id = test_id;
     s.run.project_id = test.project_id;
     rc = store_create_run(r->server->store, &s.run, &id);
+    r->deed_target = str_of(arena_printf(&r->arena, "%lld", (long long)id));
     if (rc == 0)
         rc = add_open(r, id);
     if (rc == 0)

@@ -326,5 +326,5 @@ void run_json_publish(struct server *s, int64_t id)
     if (rc < 0)
         log_warning("live events of test run %lld: %s", (long long)id, err_message());
     else
-        events_publish_run(&s->events, id, buf_view(&json));
+        events_publish_run(&s->events, id, run.project_id, buf_view(&json));
 }

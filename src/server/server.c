@@ -15,6 +15,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "server/http.h"
+#include "server/owner.h"
+#include "server/passwords.h"
+#include "server/quota.h"
 #include "server/schema.h"
 #include "server/server_int.h"
 #include "server/tail.h"
@@ -111,68 +114,32 @@ static int open_socket(struct server *s, const char *text)
     return 0;
 }
 
-/* ---- the first token ---- */
-
-static int write_token_file(const char *path, const char *token)
-{
-    char part[STORE_PATH_MAX];
-    int n = snprintf(part, sizeof part, "%s.part", path);
-    if (n < 0 || (size_t)n >= sizeof part)
-        return err_set(E_CONFIG, "path of the token file is too long");
-    (void)unlink(part);
-    int fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return err_set_errno(-errno, "token file %s", path);
-    char line[AUTH_SECRET_LEN + 2];
-    int len = snprintf(line, sizeof line, "%s\n", token);
-    int rc = write(fd, line, (size_t)len) == len ? 0 : -EIO;
-    if (close(fd) < 0 || (rc == 0 && rename(part, path) < 0))
-        rc = -errno;
-    return rc < 0 ? err_set_errno(rc, "token file %s", path) : 0;
-}
-
-/* True when the file holds a token that is valid here; closes it to others then. */
-static bool token_file_is_valid(struct server *s, const char *path)
-{
-    char text[AUTH_SECRET_LEN * 2];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    ssize_t n = read(fd, text, sizeof text);
-    struct store_token who;
-    bool valid = n > 0 && auth_check_token(&s->auth, str_trim(str_new(text, (size_t)n)), &who);
-    if (valid && fchmod(fd, 0600) < 0)
-        log_warning("token file %s: can't be closed to other users", path);
-    close(fd);
-    return valid;
-}
-
-static int prepare_token(struct server *s, const char *token_file)
-{
-    char token[AUTH_SECRET_LEN + 1];
-    if (token_file ? token_file_is_valid(s, token_file) : auth_has_tokens(&s->auth))
-        return 0;
-    int rc = auth_add_token(&s->auth, token);
-    if (rc == 0 && token_file)
-        rc = write_token_file(token_file, token);
-    else if (rc == 0 && !(s->new_token = mem_strdup(token)))
-        rc = -ENOMEM;
-    explicit_bzero(token, sizeof token);
-    return rc;
-}
+/* ---- what is shown once ---- */
 
 const char *server_new_token(const struct server *s)
 {
     return s->new_token;
 }
 
+const char *server_new_password(const struct server *s, const char **ret_email)
+{
+    *ret_email = s->new_owner;
+    return s->new_password;
+}
+
+static void forget(char **text)
+{
+    if (*text)
+        explicit_bzero(*text, strlen(*text));
+    mem_free(*text);
+    *text = NULL;
+}
+
 void server_forget_token(struct server *s)
 {
-    if (!s->new_token)
-        return;
-    explicit_bzero(s->new_token, strlen(s->new_token));
-    mem_free(s->new_token);
-    s->new_token = NULL;
+    forget(&s->new_token);
+    forget(&s->new_password);
+    forget(&s->new_owner);
 }
 
 /* ---- the ticker ---- */
@@ -187,6 +154,8 @@ static void *run_ticker(void *arg)
         int64_t now = clock_mono_ns();
         events_tick(&s->events, now);
         life_tick(s, now);
+        quota_tick(s, now);
+        auth_tick(&s->auth, now);
         if (now - expired_ns > 3600 * NS_PER_S) {
             expired_ns = now;
             if (store_expire(s->store, clock_wall_ns()) < 0)
@@ -278,11 +247,13 @@ static int start_all(struct server *s, const struct server_config *config)
     if (rc == 0)
         rc = store_expire(s->store, clock_wall_ns());
     if (rc == 0)
-        rc = prepare_token(s, config->token_file);
+        rc = owner_prepare(s, config);
     if (rc == 0)
         rc = life_init(s);
     if (rc == 0)
         rc = tails_new(s, &s->tails);
+    if (rc == 0)
+        rc = passwords_new(&s->passwords);
     if (rc == 0)
         rc = start_daemon(s);
     if (rc == 0)
@@ -331,6 +302,7 @@ void server_stop(struct server *s)
         close(s->listen_fd);
     tails_close(s->tails);
     tails_free(s->tails);
+    passwords_free(s->passwords);
     server_events_fini(&s->events);
     life_fini(s);
     auth_fini(&s->auth);

@@ -15,10 +15,12 @@
 #include "server/auth.h"
 #include "server/events.h"
 #include "server/life.h"
+#include "server/password.h"
 #include "server/server.h"
 #include "store/store.h"
 
 struct http_connection;
+struct passwords;
 struct tails;
 struct schema;
 
@@ -27,13 +29,17 @@ struct server {
     struct auth auth;
     struct events events;
     struct life life;
-    struct tails *tails;   /* who follows a log */
-    struct schema *schema; /* of the cloud API v6 */
+    struct passwords *passwords; /* hashes them */
+    struct tails *tails;         /* who follows a log */
+    struct schema *schema;       /* of the cloud API v6 */
     struct MHD_Daemon *daemon;
     int listen_fd;
     char url[128];
-    char *new_token; /* NULL: none to be shown */
+    char *new_token;    /* NULL: none to be shown */
+    char *new_password; /* likewise */
+    char *new_owner;    /* whose password that is */
     int64_t run_timeout_ns;
+    int64_t quota_ns; /* monotonic, of the last look at limits; the ticker's */
     pthread_t ticker;
     bool ticking; /* the ticker has been started */
     pthread_mutex_t tick_lock;
@@ -52,11 +58,26 @@ enum error_form {
     FORM_V6, /* {"error":{"message":…,"code":"…"}} */
 };
 
+/* Who may use a route; what its first parameter names decides about the project.  See rights.h. */
 enum access {
-    ACCESS_TOKEN,
     ACCESS_ANYONE,
-    ACCESS_UPLOAD, /* the first parameter is a secret that is good for one archive */
-    ACCESS_RUN, /* a user's token, or the credential of the run whose id is the first parameter */
+    ACCESS_UPLOAD,   /* the first parameter is a secret that is good for one archive */
+    ACCESS_SELF,     /* whoever is signed in, also with a password that has to be changed first */
+    ACCESS_PASSWORD, /* likewise, but a user and no service */
+    ACCESS_USER,     /* a user */
+    ACCESS_TOKEN,    /* whoever is signed in; the handler looks at roles itself */
+    ACCESS_OWNER,    /* of the server */
+    ACCESS_ADMIN,    /* of all projects */
+    ACCESS_RUN,      /* an editor, or the credential of the run */
+    VIEWER_OF_PROJECT,
+    EDITOR_OF_PROJECT,
+    ADMIN_OF_PROJECT,
+    VIEWER_OF_TEST,
+    EDITOR_OF_TEST,
+    VIEWER_OF_RUN,
+    EDITOR_OF_RUN,
+    VIEWER_OF_SCHEDULE,
+    EDITOR_OF_SCHEDULE,
 };
 
 /* What a body has to be. */
@@ -64,7 +85,9 @@ enum body_kind { BODY_NONE, BODY_JSON, BODY_JSON_OR_FORM, BODY_FORM, BODY_BYTES,
 
 struct request;
 
-/* Fills in the reply; a negative code becomes an error reply made of the error slot. */
+/* Fills in the reply; a negative code becomes an error reply made of the error slot; REPLY_LATER:
+ * the request has been given to another thread, which resumes the connection. */
+enum { REPLY_LATER = 1 };
 typedef int handler_fn(struct request *r);
 
 struct route {
@@ -91,6 +114,13 @@ struct reply {
     struct MHD_Response *made; /* a stream or a static file instead of body; owned */
 };
 
+/* What came of a password; see passwords.h. */
+struct password_work {
+    bool right;
+    int rc; /* of hashing */
+    char encoded[PASSWORD_ENCODED_MAX];
+};
+
 struct request {
     struct server *server;
     struct MHD_Connection *conn;
@@ -102,8 +132,13 @@ struct request {
     struct str query;  /* as sent, without '?'; empty: none */
     const struct route *route;
     struct str params[PARAMS_MAX]; /* what stood at {} and {*} */
-    struct store_token token;      /* who asks; id 0: unknown */
+    struct identity who;           /* who asks */
     int64_t run_id;                /* whose credential it is that asks; 0: a user's token */
+    bool by_cookie;                /* asks by a session of the page */
+    handler_fn *next;              /* goes on with a request that was given away; NULL: none */
+    struct password_work password; /* for it */
+    struct str deed_target;        /* for the list of deeds; NULL ptr: the first parameter */
+    struct str deed_detail;
     struct buf body;
     size_t body_max;  /* bytes */
     uint64_t ignored; /* bytes of a body whose answer is settled */

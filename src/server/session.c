@@ -3,63 +3,195 @@
 #include <errno.h>
 #include <yyjson.h>
 
-#include "server/http.h"
+#include "base/clock.h"
+#include "base/map.h"
+#include "server/access.h"
+#include "server/account.h"
+#include "server/body.h"
+#include "server/deed.h"
+#include "server/passwords.h"
 #include "server/run_json.h"
+#include "server/v1.h"
 
-static int too_many(struct request *r)
+static int too_many(struct request *r, int wait_s)
 {
-    reply_header(r, "Retry-After", "60");
-    return reply_error(r, 429, 6, "too_many_requests", "too many failed sign-ins, wait a minute");
+    const char *after = arena_printf(&r->arena, "%d", wait_s);
+    if (after)
+        reply_header(r, "Retry-After", after);
+    return reply_error(r, 429, 6, "too_many_requests",
+                       "too many failed sign-ins: try again in %d seconds", wait_s);
 }
 
-static int give_cookie(struct request *r, int64_t token_id)
+static uint64_t account_key(struct request *r, struct str email)
+{
+    char *small = arena_dup(&r->arena, email);
+    for (char *p = small; p && *p; p++)
+        if (*p >= 'A' && *p <= 'Z')
+            *p = (char)(*p + ('a' - 'A'));
+    return map_hash(small ? small : "", small ? email.len : 0) | 1;
+}
+
+int session_brake(struct request *r, struct str email)
+{
+    struct auth *a = &r->server->auth;
+    int64_t now = clock_mono_ns();
+    int wait_s = brake_wait_s(&a->addresses, access_peer(r), now);
+    if (wait_s == 0 && email.len > 0)
+        wait_s = brake_wait_s(&a->accounts, account_key(r, email), now);
+    return wait_s == 0 ? 1 : too_many(r, wait_s);
+}
+
+void session_refused(struct request *r, struct str email)
+{
+    int64_t now = clock_mono_ns();
+    brake_failed(&r->server->auth.addresses, access_peer(r), now);
+    if (email.len == 0)
+        return;
+    brake_failed(&r->server->auth.accounts, account_key(r, email), now);
+    deed_refused(r, email);
+}
+
+static void admitted(struct request *r, struct str email)
+{
+    brake_forgive(&r->server->auth.accounts, account_key(r, email));
+    if (store_note_sign_in(r->server->store, r->who.user_id, clock_wall_ns()) < 0)
+        err_clear();
+}
+
+/* The cookie is kept from being sent in the clear when the browser came by TLS. */
+static bool is_secure(const struct request *r)
+{
+    return str_ieq(request_header(r, "X-Forwarded-Proto"), STR("https"));
+}
+
+static int give_cookie(struct request *r, int64_t user_id, int64_t token_id)
 {
     char secret[AUTH_SECRET_LEN + 1];
-    int rc = auth_open_session(&r->server->auth, token_id, secret);
+    int rc = auth_open_session(&r->server->auth, user_id, token_id, secret);
     if (rc < 0)
         return rc;
     const char *cookie =
-        arena_printf(&r->arena, "spate_session=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%d",
-                     secret, AUTH_SESSION_LIFE_S);
+        arena_printf(&r->arena, "spate_session=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%d%s",
+                     secret, AUTH_SESSION_LIFE_S, is_secure(r) ? "; Secure" : "");
+    explicit_bzero(secret, sizeof secret);
     if (!cookie)
         return -ENOMEM;
     reply_header(r, "Set-Cookie", cookie);
     return 0;
 }
 
-int session_open(struct request *r)
+/* ---- by a token ---- */
+
+static int open_by_token(struct request *r, struct str token)
 {
-    uint64_t peer = http_peer(r);
-    if (!auth_may_try(&r->server->auth, peer))
-        return too_many(r);
-    /* The flags promise not to write into the text. */
-    yyjson_doc *doc = yyjson_read((const char *)r->body.data, r->body.len, YYJSON_READ_NOFLAG);
-    yyjson_val *token = yyjson_obj_get(yyjson_doc_get_root(doc), "token");
-    struct store_token who;
-    bool valid =
-        yyjson_is_str(token) &&
-        auth_check_token(&r->server->auth,
-                         str_trim(str_new(yyjson_get_str(token), yyjson_get_len(token))), &who);
-    yyjson_doc_free(doc);
-    if (!valid) {
-        auth_failed(&r->server->auth, peer);
+    int rc = auth_check_token(&r->server->auth, str_trim(token), &r->arena, &r->who);
+    if (rc < 0)
+        return rc;
+    if (rc == 0) {
+        session_refused(r, STR_EMPTY);
         return reply_error(r, 401, 6, "unauthorized", "the token is not valid here");
     }
-    int rc = give_cookie(r, who.id);
+    if (r->who.user_id == 0)
+        return reply_error(r, 403, 4, "forbidden",
+                           "this is a service token: it is for programs, sign in as a user");
+    rc = give_cookie(r, r->who.user_id, r->who.token_id);
     return rc < 0 ? rc : reply_empty(r, 204);
+}
+
+/* ---- by e-mail and password ---- */
+
+static int find_user(struct request *r, struct str email, struct store_user *ret)
+{
+    *ret = (struct store_user){0};
+    int rc = store_find_user(r->server->store, account_email(r, email), &r->arena, ret);
+    if (rc == 0 && ret->disabled)
+        *ret = (struct store_user){0};
+    err_clear();
+    return rc == E_NOT_FOUND ? 0 : rc;
+}
+
+/* The user is looked up again after the waiting: who was removed meanwhile doesn't get in. */
+int session_begin(struct request *r, handler_fn *then)
+{
+    CLEANUP(body_docp) yyjson_doc *doc = NULL;
+    struct store_user user;
+    int rc = v1_parse_json(buf_view(&r->body), &doc);
+    if (rc < 0)
+        return rc;
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    struct str email = str_trim(body_text(r, root, "email"));
+    struct str password = password_trim(body_text(r, root, "password"));
+    if (email.len == 0 || password.len == 0)
+        return err_set(E_CONFIG, "email and password: both are needed");
+    if (email.len > SERVER_EMAIL_MAX || password.len > SERVER_PASSWORD_MAX)
+        return err_set(E_CONFIG, "email or password: too long");
+    email = account_email(r, email);
+    rc = session_brake(r, email);
+    if (rc <= 0)
+        return rc;
+    rc = find_user(r, email, &user);
+    if (rc < 0)
+        return rc;
+    r->deed_target = email;
+    r->who = (struct identity){.user_id = user.id, .email = email};
+    return passwords_verify(r, password, user.password, STR_EMPTY, then);
+}
+
+int session_check(struct request *r)
+{
+    struct str email = r->deed_target;
+    int64_t user_id = r->who.user_id;
+    r->who = (struct identity){0};
+    int rc = r->password.right && user_id != 0
+                 ? auth_check_user(&r->server->auth, user_id, &r->arena, &r->who)
+                 : 0;
+    if (rc < 0)
+        return rc;
+    if (rc == 0) {
+        session_refused(r, email);
+        return reply_error(r, 401, 6, "unauthorized", "e-mail or password is wrong");
+    }
+    admitted(r, email);
+    return 1;
+}
+
+static int open_by_password(struct request *r)
+{
+    int rc = session_check(r);
+    if (rc <= 0)
+        return rc;
+    rc = give_cookie(r, r->who.user_id, 0);
+    return rc < 0 ? rc : reply_empty(r, 204);
+}
+
+/* ---- the routes ---- */
+
+int session_open(struct request *r)
+{
+    if (!access_same_origin(r))
+        return reply_error(r, 403, 4, "forbidden", "the request comes from another site");
+    int rc = session_brake(r, STR_EMPTY);
+    if (rc <= 0)
+        return rc;
+    CLEANUP(body_docp) yyjson_doc *doc = NULL;
+    rc = v1_parse_json(buf_view(&r->body), &doc);
+    if (rc < 0)
+        return rc;
+    yyjson_val *token = yyjson_obj_get(yyjson_doc_get_root(doc), "token");
+    if (!token)
+        return session_begin(r, open_by_password);
+    return open_by_token(r, body_text(r, yyjson_doc_get_root(doc), "token"));
 }
 
 int session_show(struct request *r)
 {
-    buf_byte(&r->reply.body, '{');
-    json_str(&r->reply.body, "name", r->token.user);
-    buf_byte(&r->reply.body, '}');
+    account_put_identity(r);
     return reply_json(r, 200);
 }
 
 int session_close(struct request *r)
 {
-    struct str session = http_session(r);
+    struct str session = access_session(r);
     if (session.len > 0) {
         int rc = auth_close_session(&r->server->auth, session);
         if (rc < 0)
@@ -72,7 +204,7 @@ int session_close(struct request *r)
 int session_make_link(struct request *r)
 {
     char code[AUTH_SECRET_LEN + 1];
-    int rc = auth_make_link(&r->server->auth, r->token.id, code);
+    int rc = auth_make_link(&r->server->auth, r->who.user_id, r->who.token_id, code);
     if (rc < 0)
         return rc;
     buf_byte(&r->reply.body, '{');
@@ -98,19 +230,23 @@ static bool is_local_path(struct str to)
 
 int session_use_link(struct request *r)
 {
-    uint64_t peer = http_peer(r);
+    int64_t user_id = 0;
     int64_t token_id = 0;
-    if (!auth_may_try(&r->server->auth, peer))
-        return too_many(r);
+    int rc = session_brake(r, STR_EMPTY);
+    if (rc <= 0)
+        return rc;
     struct str to = request_arg(r, "to");
     const char *path = is_local_path(to) ? to.ptr : "/";
-    if (auth_use_link(&r->server->auth, r->params[0], &token_id)) {
-        int rc = give_cookie(r, token_id);
+    if (auth_use_link(&r->server->auth, r->params[0], &user_id, &token_id)) {
+        rc = auth_check_user(&r->server->auth, user_id, &r->arena, &r->who);
+        if (rc > 0)
+            rc = give_cookie(r, user_id, token_id);
         if (rc < 0)
             return rc;
+        r->deed_target = r->who.email;
     } else {
-        /* Spent or too old: the page asks for the token, unless this browser is signed in. */
-        auth_failed(&r->server->auth, peer);
+        /* Spent or too old: the page asks who it is, unless this browser is signed in. */
+        session_refused(r, STR_EMPTY);
     }
     reply_header(r, "Location", path);
     return reply_empty(r, 303);

@@ -12,9 +12,11 @@
 #include "base/mem.h"
 #include "codec/snappy.h"
 #include "server/archive.h"
-#include "server/http.h"
+#include "server/quota.h"
+#include "server/rights.h"
 #include "server/run_json.h"
 #include "server/verdict.h"
+#include "server/vuh.h"
 
 static void doc_free(yyjson_doc **doc)
 {
@@ -175,6 +177,44 @@ static int create_from_form(struct request *r, struct form *form, struct store_n
     return read_archive(r, n);
 }
 
+/* What a client doesn't say its options do. */
+static void fill_plan(struct store_new_run *n)
+{
+    struct vuh_plan plan;
+    CLEANUP(doc_free)
+    yyjson_doc *doc = n->archive.len > 0 && n->options.len > 0
+                          ? yyjson_read(n->options.ptr, n->options.len, YYJSON_READ_NOFLAG)
+                          : NULL;
+    if (!doc || vuh_plan_of(yyjson_doc_get_root(doc), &plan) < 0) {
+        err_clear();
+        return;
+    }
+    if (n->max_vus < 0)
+        n->max_vus = plan.max_vus;
+    if (n->estimated_duration < 0)
+        n->estimated_duration = plan.duration_s;
+    n->max_browser_vus = MIN(plan.max_browser_vus, n->max_vus);
+}
+
+/* Role and limits of the project.  1; 0: refused. */
+static int check_project(struct request *r, struct store_new_run *n)
+{
+    struct store_project project;
+    if (n->project_id == 0)
+        n->project_id = rights_default_project(r);
+    int rc = rights_need(r, n->project_id, ROLE_EDITOR);
+    if (rc <= 0)
+        return rc;
+    rc = store_get_project(r->server->store, n->project_id, &r->arena, &project);
+    if (rc == E_NOT_FOUND) { /* it will be made; there are no limits yet */
+        err_clear();
+        return 1;
+    }
+    if (n->archive_only) /* kept, not run */
+        return rc < 0 ? rc : 1;
+    return rc < 0 ? rc : quota_check(r, n->project_id, n);
+}
+
 static int check_new(const struct store_new_run *n)
 {
     if (n->name.len == 0 || n->name.len > 300 * 4)
@@ -202,7 +242,7 @@ int v1_create_run(struct request *r, bool needs_archive, int64_t *ret_id)
     struct store_new_run n = {
         .max_vus = -1,
         .estimated_duration = -1,
-        .started_by = r->token.user,
+        .started_by = r->who.email,
         .idempotency_key = request_header(r, "K6-Idempotency-Key"),
         .now_ns = clock_wall_ns(),
     };
@@ -214,20 +254,28 @@ int v1_create_run(struct request *r, bool needs_archive, int64_t *ret_id)
         rc = check_new(&n);
     if (rc == 0 && needs_archive && !form.has_file)
         rc = err_set(E_CONFIG, "file: the archive of the test is needed");
+    if (rc < 0)
+        return rc;
+    n.cloud = needs_archive && !n.archive_only;
+    fill_plan(&n);
+    rc = check_project(r, &n);
+    if (rc <= 0)
+        return rc;
     int64_t id = 0;
-    if (rc == 0)
-        rc = store_create_run(r->server->store, &n, &id);
+    rc = store_create_run(r->server->store, &n, &id);
     if (rc == 0)
         rc = add_open(r, id);
-    if (rc == 0)
-        *ret_id = id;
-    return rc;
+    if (rc < 0)
+        return rc;
+    *ret_id = id;
+    return 1;
 }
 
 int v1_reply_created(struct request *r, int64_t id)
 {
     struct str base = request_base_url(r);
     struct buf *out = &r->reply.body;
+    r->deed_target = str_of(arena_printf(&r->arena, "%lld", (long long)id));
     buf_printf(out, "{\"reference_id\":\"%lld\",\"config\":{\"webAppURL\":", (long long)id);
     buf_json_str(out, base);
     buf_z(out, ",\"testRunDetails\":");
@@ -241,7 +289,7 @@ int v1_create_test(struct request *r)
 {
     int64_t id = 0;
     int rc = v1_create_run(r, false, &id);
-    return rc < 0 ? rc : v1_reply_created(r, id);
+    return rc <= 0 ? rc : v1_reply_created(r, id);
 }
 
 /* ---- finishing it ---- */
@@ -335,7 +383,7 @@ int v1_finish_test(struct request *r)
     if (rc < 0)
         return rc;
     if (f.state.code == RUN_ABORTED_BY_USER)
-        f.state.by_user = r->token.user;
+        f.state.by_user = r->who.email;
     bool repeated = false;
     rc = life_change(r->server, id, &f, &repeated);
     if (rc < 0)
@@ -393,29 +441,4 @@ int v2_push(struct request *r)
     if (rc == 0)
         rc = life_pushed(r->server, id, &push);
     return rc < 0 ? rc : reply_empty(r, 200);
-}
-
-/* ---- signing in ---- */
-
-int v1_validate_token(struct request *r)
-{
-    uint64_t peer = http_peer(r);
-    if (!auth_may_try(&r->server->auth, peer))
-        return reply_error(r, 429, 6, "too_many_requests",
-                           "too many failed sign-ins, wait a minute");
-    CLEANUP(doc_free) yyjson_doc *doc = NULL;
-    int rc = v1_parse_json(buf_view(&r->body), &doc);
-    if (rc < 0)
-        return rc;
-    struct str token = json_text(yyjson_obj_get(yyjson_doc_get_root(doc), "token"));
-    struct store_token who;
-    bool valid = auth_check_token(&r->server->auth, token, &who);
-    if (!valid)
-        auth_failed(&r->server->auth, peer);
-    struct buf *out = &r->reply.body;
-    buf_byte(out, '{');
-    run_json_bool(out, "is_valid", valid);
-    json_str(out, "message", valid ? STR("") : STR("the token is not valid here"));
-    buf_byte(out, '}');
-    return reply_json(r, 200);
 }

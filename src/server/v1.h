@@ -1,5 +1,5 @@
 /*
- * v1 - handlers of /v1 and /v2: create, finish, push, validate a token.
+ * v1 - handlers of /v1 and /v2: create, finish, push.
  */
 #ifndef SERVER_V1_H
 #define SERVER_V1_H
@@ -11,13 +11,13 @@ struct yyjson_doc;
 int v1_create_test(struct request *r);
 int v1_finish_test(struct request *r);
 int v2_push(struct request *r);
-int v1_validate_token(struct request *r);
 
 /* What the handlers of other files share. */
 
 /* A JSON object; E_CORRUPT.  *ret is the caller's to free. */
 NODISCARD int v1_parse_json(struct str text, struct yyjson_doc **ret);
-/* Creates the run that the body, JSON or a form, describes. */
+/* Creates the run that the body, JSON or a form, describes.  1; 0: refused (role, limits), and
+ * answered. */
 NODISCARD int v1_create_run(struct request *r, bool needs_archive, int64_t *ret_id);
 /* reference_id and config; 0. */
 int v1_reply_created(struct request *r, int64_t id);

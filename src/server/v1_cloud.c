@@ -3,7 +3,7 @@
 #include <yyjson.h>
 
 #include "base/clock.h"
-#include "server/http.h"
+#include "server/access.h"
 #include "server/run_json.h"
 #include "server/v1.h"
 
@@ -50,8 +50,9 @@ int v1_upload_archive(struct request *r)
 {
     int64_t id = 0;
     int rc = v1_create_run(r, true, &id);
-    if (rc == 0)
-        rc = v1_cloud_start(r->server, id);
+    if (rc <= 0)
+        return rc;
+    rc = v1_cloud_start(r->server, id);
     return rc < 0 ? rc : v1_reply_created(r, id);
 }
 
@@ -106,7 +107,7 @@ int v1_stop_test(struct request *r)
     struct store_finish f = {
         .state = {.code = RUN_ABORTED_BY_USER,
                   .entered_ns = clock_wall_ns(),
-                  .by_user = r->token.user},
+                  .by_user = r->who.email},
         .result = RESULT_ERROR,
     };
     int rc = request_id(r, 0, &id);
@@ -116,22 +117,4 @@ int v1_stop_test(struct request *r)
         return rc;
     buf_z(&r->reply.body, "{}");
     return reply_json(r, 200);
-}
-
-/* ---- signing in ---- */
-
-int v1_login(struct request *r)
-{
-    CLEANUP(doc_free) yyjson_doc *doc = NULL;
-    int rc = v1_parse_json(buf_view(&r->body), &doc);
-    if (rc < 0)
-        return rc;
-    yyjson_val *root = yyjson_doc_get_root(doc);
-    if (yyjson_get_len(yyjson_obj_get(root, "email")) == 0 ||
-        yyjson_get_len(yyjson_obj_get(root, "password")) == 0)
-        return err_set(E_CONFIG, "email and password: both are needed");
-    /* 5xx would make the client try it twice more. */
-    return reply_error(r, 403, 1, "forbidden",
-                       "this server has no accounts with e-mail and password: sign in with a token "
-                       "(k6 login cloud --token), as the server printed it at its first start");
 }

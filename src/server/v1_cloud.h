@@ -10,7 +10,6 @@ int v1_validate_options(struct request *r);
 int v1_upload_archive(struct request *r);
 int v1_test_progress(struct request *r);
 int v1_stop_test(struct request *r);
-int v1_login(struct request *r);
 
 /* A run that a client wants executed here: queued, and, as there is nothing to execute it on,
  * aborted by the system with a message that says so. */

@@ -395,7 +395,15 @@ int v5_thresholds(struct request *r)
 
 static int open_events(struct request *r, int64_t run_id, struct str first)
 {
-    int rc = events_open(&r->server->events, r->conn, run_id, first, &r->reply.made);
+    bool all = run_id != 0 || identity_role_in_all(&r->who) >= ROLE_VIEWER;
+    int64_t *projects =
+        all ? NULL : arena_calloc(&r->arena, r->who.grants_len + 1, sizeof *projects);
+    if (!all && !projects)
+        return -ENOMEM;
+    for (size_t i = 0; !all && i < r->who.grants_len; i++)
+        projects[i] = r->who.grants[i].project_id;
+    int rc = events_open(&r->server->events, r->conn, run_id, projects, r->who.grants_len, first,
+                         &r->reply.made);
     if (rc < 0)
         return rc;
     r->reply.status = 200;

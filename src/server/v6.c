@@ -6,6 +6,7 @@
 #include "server/archive.h"
 #include "server/list.h"
 #include "server/openapi.h"
+#include "server/rights.h"
 #include "server/run_json.h"
 #include "server/time_arg.h"
 
@@ -16,7 +17,7 @@ int v6_auth(struct request *r)
 {
     buf_byte(&r->reply.body, '{');
     run_json_int(&r->reply.body, "stack_id", STACK_ID);
-    run_json_int(&r->reply.body, "default_project_id", store_default_project(r->server->store));
+    run_json_int(&r->reply.body, "default_project_id", rights_default_project(r));
     buf_byte(&r->reply.body, '}');
     return reply_json(r, 200);
 }
@@ -57,6 +58,8 @@ int v6_list_projects(struct request *r)
     int64_t total = 0;
     int rc = list_page(r, named_orders, &page);
     if (rc == 0)
+        rc = rights_visible(r, &page.visible);
+    if (rc == 0)
         rc = store_list_projects(r->server->store, request_arg(r, "name"),
                                  request_arg(r, "name_search"), &page, &r->arena, &list, &len,
                                  &total);
@@ -92,6 +95,8 @@ static int list_tests(struct request *r, int64_t project_id)
     size_t len = 0;
     int64_t total = 0;
     int rc = list_page(r, named_orders, &page);
+    if (rc == 0)
+        rc = rights_visible(r, &page.visible);
     if (rc == 0)
         rc = store_list_tests(r->server->store, project_id, request_arg(r, "name"), &page,
                               &r->arena, &list, &len, &total);
@@ -162,6 +167,8 @@ static int list_runs(struct request *r, int64_t test_id)
     filter.starred = given && starred;
     filter.not_starred = given && !starred;
     if (rc == 0)
+        rc = rights_visible(r, &page.visible);
+    if (rc == 0)
         rc = store_list_runs(r->server->store, &filter, &page, &r->arena, &list, &len, &total);
     if (rc < 0)
         return rc;
@@ -208,7 +215,7 @@ int v6_abort_run(struct request *r)
     struct store_finish f = {
         .state = {.code = RUN_ABORTED_BY_USER,
                   .entered_ns = clock_wall_ns(),
-                  .by_user = r->token.user,
+                  .by_user = r->who.email,
                   .message = STR("Aborted from the cloud")},
         .result = RESULT_ERROR,
     };

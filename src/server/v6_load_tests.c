@@ -6,6 +6,7 @@
 #include "server/archive.h"
 #include "server/body.h"
 #include "server/quota.h"
+#include "server/rights.h"
 #include "server/run_json.h"
 #include "server/schema.h"
 #include "server/v1_cloud.h"
@@ -159,6 +160,7 @@ int v6_create_test(struct request *r)
     rc = store_create_test(r->server->store, &n, &id);
     if (rc == -EEXIST)
         return reply_conflict(r, "%s", err_message());
+    r->deed_target = str_of(arena_printf(&r->arena, "%lld", (long long)id));
     return rc < 0 ? rc : put_test(r, id, 201);
 }
 
@@ -207,6 +209,9 @@ int v6_move_test(struct request *r)
     };
     if (c.project_id <= 0)
         return err_set(E_NOT_FOUND, "no project with that id");
+    rc = rights_need(r, c.project_id, ROLE_EDITOR);
+    if (rc <= 0)
+        return rc;
     return change(r, test.id, &c);
 }
 
@@ -245,7 +250,7 @@ static int create_run(struct request *r, const struct store_test *test, struct b
     struct store_new_run n = {
         .test_id = test->id,
         .project_id = test->project_id,
-        .started_by = r->token.user,
+        .started_by = r->who.email,
         .cloud = true,
         .idempotency_key = request_header(r, "K6-Idempotency-Key"),
         .now_ns = clock_wall_ns(),
@@ -279,6 +284,7 @@ int v6_start_test(struct request *r)
         rc = create_run(r, &test, &archive, &id);
     if (rc <= 0)
         return rc;
+    r->deed_target = str_of(arena_printf(&r->arena, "%lld", (long long)id));
     rc = store_get_run(r->server->store, id, &r->arena, &run);
     if (rc == 0 && !store_run_ended(run.code)) {
         rc = life_add(r->server, id);
@@ -306,12 +312,12 @@ static int check_project(struct request *r, yyjson_val *body, int64_t *ret_id)
     if (id == 0)
         id = body_number(cloud, "projectID", 0);
     if (id == 0)
-        id = store_default_project(r->server->store);
+        id = rights_default_project(r);
     int rc = store_get_project(r->server->store, id, &r->arena, &project);
     if (rc == E_NOT_FOUND)
         return reply_field(r, "project_id", "not_found", "%s", err_message());
     *ret_id = id;
-    return rc < 0 ? rc : 1;
+    return rc < 0 ? rc : rights_need(r, id, ROLE_VIEWER);
 }
 
 int v6_validate_options(struct request *r)

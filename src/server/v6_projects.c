@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "server/body.h"
 #include "server/list.h"
+#include "server/rights.h"
 #include "server/run_json.h"
 #include "store/label.h"
 #include "store/project.h"
@@ -43,6 +44,7 @@ int v6_create_project(struct request *r)
     rc = store_create_project(r->server->store, name, clock_wall_ns(), &id);
     if (rc == -EEXIST || rc == E_LIMIT)
         return reply_conflict(r, "%s", err_message());
+    r->deed_target = str_of(arena_printf(&r->arena, "%lld", (long long)id));
     return rc < 0 ? rc : put_project(r, id, 201);
 }
 
@@ -68,6 +70,8 @@ int v6_delete_project(struct request *r)
     int rc = find_project(r, &project);
     if (rc == 0)
         rc = store_delete_project(r->server->store, project.id);
+    if (rc == 0)
+        rc = auth_reload(&r->server->auth); /* its roles are gone, its number may come again */
     if (rc == -EBUSY || rc == E_REFUSED)
         return reply_conflict(r, "%s", err_message());
     return rc < 0 ? rc : reply_empty(r, 204);
@@ -166,6 +170,9 @@ int v6_list_limits(struct request *r)
     if (rc == 0)
         rc = read_ids(r, "project_id_in", ids, &ids_len);
     if (rc <= 0)
+        return rc;
+    rc = rights_visible(r, &page.visible);
+    if (rc < 0)
         return rc;
     rc = store_list_limits(r->server->store, ids, ids_len, &page, &r->arena, &list, &len, &total);
     if (rc < 0)

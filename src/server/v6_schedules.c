@@ -6,6 +6,7 @@
 #include "server/body.h"
 #include "server/calendar.h"
 #include "server/list.h"
+#include "server/rights.h"
 #include "server/run_json.h"
 #include "server/time_arg.h"
 #include "store/schedule.h"
@@ -91,6 +92,8 @@ int v6_list_schedules(struct request *r)
     int64_t total = 0;
     int rc = list_page(r, NULL, &page);
     if (rc == 0)
+        rc = rights_visible(r, &page.visible);
+    if (rc == 0)
         rc = store_list_schedules(r->server->store, &page, &r->arena, &list, &len, &total);
     if (rc < 0)
         return rc;
@@ -134,7 +137,7 @@ int v6_put_test_schedule(struct request *r)
 {
     CLEANUP(body_docp) yyjson_doc *doc = NULL;
     struct store_test test;
-    struct store_schedule s = {.created_by = r->token.user};
+    struct store_schedule s = {.created_by = r->who.email};
     int rc = request_id(r, 0, &s.test_id);
     if (rc == 0)
         rc = store_get_test(r->server->store, s.test_id, &r->arena, &test);

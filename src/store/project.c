@@ -140,7 +140,9 @@ static int put_ids(struct buf *out, const int64_t *ids, size_t len)
     return buf_finish(out);
 }
 
-#define LIMITS_WHERE " WHERE (?1 IS NULL OR projects.id IN (SELECT value FROM json_each(?1)))"
+#define LIMITS_WHERE                                                                               \
+    " WHERE (?1 IS NULL OR projects.id IN (SELECT value FROM json_each(?1)))" VISIBLE(             \
+        "projects.id", "?2")
 
 int store_list_limits(struct store *s, const int64_t *ids, size_t ids_len,
                       const struct store_page *page, struct arena *a, struct store_limits **ret,
@@ -153,7 +155,8 @@ int store_list_limits(struct store *s, const int64_t *ids, size_t ids_len,
         return rc;
     struct str chosen = ids_len > 0 ? buf_view(&list_text) : STR_EMPTY;
     STORE_LOCKED(s);
-    rc = db_number(s->db, ret_total, 0, "SELECT count(*) FROM projects" LIMITS_WHERE, "s", chosen);
+    rc = db_number(s->db, ret_total, 0, "SELECT count(*) FROM projects" LIMITS_WHERE, "ss", chosen,
+                   page->visible);
     if (rc < 0)
         return rc;
     size_t max = (size_t)MIN(page->top, *ret_total);
@@ -162,7 +165,7 @@ int store_list_limits(struct store *s, const int64_t *ids, size_t ids_len,
         return -ENOMEM;
     CLEANUP(db_donep) sqlite3_stmt *q = NULL;
     rc = db_query(s->db, &q, LIMITS_SELECT LIMITS_WHERE " ORDER BY projects.id LIMIT ? OFFSET ?",
-                  "sii", chosen, page->top, page->skip);
+                  "ssii", chosen, page->visible, page->top, page->skip);
     size_t len = 0;
     while (rc == 0 && len < max && (rc = db_step(q)) > 0) {
         fill_limits(q, &list[len++]);
@@ -171,32 +174,4 @@ int store_list_limits(struct store *s, const int64_t *ids, size_t ids_len,
     *ret = list;
     *ret_len = len;
     return rc;
-}
-
-/* ---- usage ---- */
-
-int store_get_usage(struct store *s, int64_t project_id, int64_t since_ns, struct store_usage *ret)
-{
-    static const char sql[] =
-        "SELECT ifnull(sum(units * minutes) FILTER (WHERE cloud), 0),"
-        " ifnull(sum(units * minutes) FILTER (WHERE NOT cloud), 0) FROM ("
-        "  SELECT kind='cloud' AS cloud, max(max_vus, 0) + 9 * min(max_browser_vus, max(max_vus, "
-        "0))"
-        "   AS units,"
-        "  CASE WHEN ended_ns=0 THEN (max(estimated_duration, 0) + 59) / 60"
-        "   ELSE (ended_ns - ifnull((SELECT min(entered_ns) FROM states WHERE run_id=runs.id AND"
-        "   states.code=2), ended_ns) + 59999999999) / 60000000000 END AS minutes"
-        "  FROM runs JOIN tests ON tests.id=test_id WHERE project_id=? AND runs.created_ns>=?)";
-    STORE_LOCKED(s);
-    CLEANUP(db_donep) sqlite3_stmt *q = NULL;
-    int rc = db_query(s->db, &q, sql, "ii", project_id, since_ns);
-    if (rc == 0)
-        rc = db_step(q);
-    if (rc < 0)
-        return rc;
-    *ret = (struct store_usage){
-        .cloud_minutes = sqlite3_column_int64(q, 0),
-        .local_minutes = sqlite3_column_int64(q, 1),
-    };
-    return 0;
 }

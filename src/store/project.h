@@ -32,13 +32,4 @@ NODISCARD int store_list_limits(struct store *s, const int64_t *ids, size_t ids_
                                 const struct store_page *page, struct arena *a,
                                 struct store_limits **ret, size_t *ret_len, int64_t *ret_total);
 
-/* What the runs created since then add up to: (virtual users, browsers ten times) × started
- * minutes, apart for those that clients executed themselves.  An open run counts as planned. */
-struct store_usage {
-    int64_t cloud_minutes;
-    int64_t local_minutes;
-};
-NODISCARD int store_get_usage(struct store *s, int64_t project_id, int64_t since_ns,
-                              struct store_usage *ret);
-
 #endif

@@ -94,7 +94,7 @@ int store_get_run(struct store *s, int64_t id, struct arena *a, struct store_run
 #define RUN_FILTER                                                                                 \
     " FROM runs JOIN tests ON tests.id=test_id WHERE (?1=0 OR test_id=?1)"                         \
     " AND (?2=0 OR project_id=?2) AND runs.created_ns>=?3 AND (?4=0 OR runs.created_ns<?4)"        \
-    " AND (?5=0 OR ended_ns=0) AND (?6=0 OR starred=?6-1)"
+    " AND (?5=0 OR ended_ns=0) AND (?6=0 OR starred=?6-1)" VISIBLE("project_id", "?7")
 
 int store_list_runs(struct store *s, const struct store_run_filter *f,
                     const struct store_page *page, struct arena *a, struct store_run **ret,
@@ -103,8 +103,9 @@ int store_list_runs(struct store *s, const struct store_run_filter *f,
     STORE_LOCKED(s);
     int64_t after = f->created_after_ns > 0 ? f->created_after_ns : -1;
     int64_t starred = f->starred ? 2 : f->not_starred;
-    int rc = db_number(s->db, ret_total, 0, "SELECT count(*)" RUN_FILTER, "iiiiii", f->test_id,
-                       f->project_id, after, f->created_before_ns, (int64_t)f->open, starred);
+    int rc = db_number(s->db, ret_total, 0, "SELECT count(*)" RUN_FILTER, "iiiiiis", f->test_id,
+                       f->project_id, after, f->created_before_ns, (int64_t)f->open, starred,
+                       page->visible);
     if (rc < 0)
         return rc;
     size_t max = (size_t)MIN(page->top, *ret_total);
@@ -116,8 +117,9 @@ int store_list_runs(struct store *s, const struct store_run_filter *f,
              "SELECT " RUN_COLUMNS RUN_FILTER " ORDER BY runs.%s %s, runs.id DESC LIMIT ? OFFSET ?",
              page->order ? page->order : "id", !page->order || page->descending ? "DESC" : "ASC");
     CLEANUP(db_donep) sqlite3_stmt *q = NULL;
-    rc = db_query(s->db, &q, sql, "iiiiiiii", f->test_id, f->project_id, after,
-                  f->created_before_ns, (int64_t)f->open, starred, page->top, page->skip);
+    rc = db_query(s->db, &q, sql, "iiiiiisii", f->test_id, f->project_id, after,
+                  f->created_before_ns, (int64_t)f->open, starred, page->visible, page->top,
+                  page->skip);
     size_t len = 0;
     while (rc == 0 && len < max && (rc = db_step(q)) > 0) {
         rc = fill_run(q, a, &list[len]);
@@ -311,6 +313,12 @@ int store_create_run(struct store *s, const struct store_new_run *new_run, int64
     return 0;
 }
 
+int store_find_created(struct store *s, struct str key, int64_t *ret_id)
+{
+    STORE_LOCKED(s);
+    return find_request(s->db, key, "create", ret_id);
+}
+
 /* 1: may go into the state; 0: is there already or has ended; E_NOT_FOUND. */
 static int may_enter(sqlite3 *db, int64_t id, int code)
 {
@@ -335,6 +343,8 @@ static int enter_state(sqlite3 *db, int64_t id, const struct store_finish *chang
         rc = add_state(db, id, &change->state);
     if (rc == 0)
         rc = put_thresholds(db, id, change->thresholds, change->thresholds_len);
+    if (rc == 0 && ended_ns > 0)
+        rc = store_settle_run(db, id);
     return rc < 0 ? rc : 1;
 }
 

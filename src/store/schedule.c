@@ -58,11 +58,16 @@ int store_get_schedule(struct store *s, int64_t id, int64_t test_id, struct aren
     return 0;
 }
 
+#define OF_VISIBLE                                                                                 \
+    " AND (?1 IS NULL OR test_id IN (SELECT id FROM tests WHERE project_id IN"                     \
+    " (SELECT value FROM json_each(?1))))"
+
 int store_list_schedules(struct store *s, const struct store_page *page, struct arena *a,
                          struct store_schedule **ret, size_t *ret_len, int64_t *ret_total)
 {
     STORE_LOCKED(s);
-    int rc = db_number(s->db, ret_total, 0, "SELECT count(*) FROM schedules", "");
+    int rc = db_number(s->db, ret_total, 0, "SELECT count(*) FROM schedules WHERE 1" OF_VISIBLE,
+                       "s", page->visible);
     if (rc < 0)
         return rc;
     size_t max = (size_t)MIN(page->top, *ret_total);
@@ -70,8 +75,10 @@ int store_list_schedules(struct store *s, const struct store_page *page, struct 
     if (!list)
         return -ENOMEM;
     CLEANUP(db_donep) sqlite3_stmt *q = NULL;
-    rc = db_query(s->db, &q, "SELECT " COLUMNS " FROM schedules ORDER BY id LIMIT ? OFFSET ?", "ii",
-                  page->top, page->skip);
+    rc = db_query(s->db, &q,
+                  "SELECT " COLUMNS " FROM schedules WHERE 1" OF_VISIBLE
+                  " ORDER BY id LIMIT ? OFFSET ?",
+                  "sii", page->visible, page->top, page->skip);
     size_t len = 0;
     while (rc == 0 && len < max && (rc = db_step(q)) > 0) {
         fill(q, a, &list[len++]);

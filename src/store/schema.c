@@ -64,6 +64,55 @@ static const char *const steps[] = {
     "CREATE TABLE schedules (id INTEGER PRIMARY KEY AUTOINCREMENT, test_id INTEGER NOT NULL UNIQUE"
     "  REFERENCES tests(id) ON DELETE CASCADE, starts_ns INTEGER NOT NULL, recurrence TEXT,"
     "  cron TEXT, deactivated INTEGER NOT NULL DEFAULT 0, created_by TEXT) STRICT;",
+
+    /* 3: users, their roles, tokens that belong to somebody, deeds, used hours.  The tokens that
+     * are there become the owner's, and their sessions, too. */
+    "CREATE TABLE users (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL UNIQUE"
+    "  COLLATE NOCASE, name TEXT NOT NULL, password TEXT, owner INTEGER NOT NULL DEFAULT 0,"
+    "  must_change INTEGER NOT NULL DEFAULT 0, disabled INTEGER NOT NULL DEFAULT 0,"
+    "  created_ns INTEGER NOT NULL, signed_in_ns INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "INSERT INTO users (email, name, owner, created_ns) SELECT user, 'Owner', 1, min(created_ns)"
+    "  FROM tokens GROUP BY user;"
+    "CREATE TABLE new_tokens (id INTEGER PRIMARY KEY AUTOINCREMENT, hash BLOB NOT NULL UNIQUE,"
+    "  user_id INTEGER REFERENCES users(id) ON DELETE CASCADE," /* NULL: a service token */
+    "  name TEXT NOT NULL, created_by TEXT NOT NULL, created_ns INTEGER NOT NULL,"
+    "  used_ns INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "INSERT INTO new_tokens SELECT tokens.id, hash, users.id, 'Token ' || tokens.id, user,"
+    "  tokens.created_ns, 0 FROM tokens JOIN users ON users.email=user;"
+    "CREATE TABLE new_sessions (hash BLOB PRIMARY KEY, user_id INTEGER NOT NULL REFERENCES"
+    "  users(id) ON DELETE CASCADE, token_id INTEGER REFERENCES new_tokens(id) ON DELETE CASCADE,"
+    "  created_ns INTEGER NOT NULL, expires_ns INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "INSERT INTO new_sessions SELECT sessions.hash, user_id, token_id, 0, expires_ns FROM sessions"
+    "  JOIN new_tokens ON new_tokens.id=token_id;"
+    "DROP TABLE sessions;"
+    "DROP TABLE tokens;"
+    "ALTER TABLE new_tokens RENAME TO tokens;"
+    "ALTER TABLE new_sessions RENAME TO sessions;"
+    "CREATE INDEX tokens_by_user ON tokens (user_id);"
+    "CREATE INDEX sessions_by_user ON sessions (user_id);"
+    "CREATE TABLE roles (id INTEGER PRIMARY KEY, user_id INTEGER REFERENCES users(id)"
+    "  ON DELETE CASCADE, token_id INTEGER REFERENCES tokens(id) ON DELETE CASCADE,"
+    "  project_id INTEGER REFERENCES projects(id) ON DELETE CASCADE," /* NULL: all projects */
+    "  role INTEGER NOT NULL, CHECK ((user_id IS NULL) <> (token_id IS NULL))) STRICT;"
+    "CREATE UNIQUE INDEX roles_once ON roles (ifnull(user_id, 0), ifnull(token_id, 0),"
+    "  ifnull(project_id, 0));"
+    "CREATE INDEX roles_by_project ON roles (project_id);"
+    "CREATE TABLE audit (id INTEGER PRIMARY KEY AUTOINCREMENT, at_ns INTEGER NOT NULL,"
+    "  actor TEXT NOT NULL, token TEXT, address TEXT NOT NULL, action TEXT NOT NULL,"
+    "  target TEXT NOT NULL, detail TEXT NOT NULL) STRICT;"
+    /* Runs that have ended, also those that were deleted since; month: 202611, UTC. */
+    "CREATE TABLE usage (project_id INTEGER NOT NULL REFERENCES projects(id) ON DELETE CASCADE,"
+    "  month INTEGER NOT NULL, runs INTEGER NOT NULL, cloud_minutes INTEGER NOT NULL,"
+    "  local_minutes INTEGER NOT NULL, PRIMARY KEY (project_id, month)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO usage SELECT project_id, month, count(*),"
+    "  ifnull(sum(units * minutes) FILTER (WHERE cloud), 0),"
+    "  ifnull(sum(units * minutes) FILTER (WHERE NOT cloud), 0) FROM ("
+    "   SELECT project_id, CAST(strftime('%Y%m', runs.created_ns / 1000000000, 'unixepoch') AS"
+    "    INTEGER) AS month, kind='cloud' AS cloud,"
+    "    max(max_vus, 0) + 9 * min(max_browser_vus, max(max_vus, 0)) AS units,"
+    "    (ended_ns - ifnull((SELECT min(entered_ns) FROM states WHERE run_id=runs.id AND"
+    "    states.code=2), ended_ns) + 59999999999) / 60000000000 AS minutes"
+    "   FROM runs JOIN tests ON tests.id=test_id WHERE ended_ns<>0) GROUP BY project_id, month;",
 };
 
 static int take_step(sqlite3 *db, size_t step)
@@ -93,5 +142,17 @@ int schema_upgrade(sqlite3 *db, const char *dir)
                        dir, (long long)version, ARRAY_LEN(steps));
     for (size_t step = (size_t)version; rc == 0 && step < ARRAY_LEN(steps); step++)
         rc = take_step(db, step);
+    return rc;
+}
+
+int store_schema_check(sqlite3 *db, const char *dir)
+{
+    int64_t version = 0;
+    int rc = db_number(db, &version, 0, "PRAGMA user_version", "");
+    if (rc == 0 && version != (int64_t)ARRAY_LEN(steps))
+        rc = err_set(E_CONFIG,
+                     "data folder %s is served by another version of Spate (format %lld, this one "
+                     "knows %zu)",
+                     dir, (long long)version, ARRAY_LEN(steps));
     return rc;
 }

@@ -15,4 +15,7 @@
  */
 NODISCARD int schema_upgrade(sqlite3 *db, const char *dir);
 
+/* 0 when the file has the present format; E_CONFIG. */
+NODISCARD int store_schema_check(sqlite3 *db, const char *dir);
+
 #endif

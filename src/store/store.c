@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "store/run_file.h"
 #include "store/schema.h"
+#include "store/user.h"
 
 /* A client that comes back later than this with the same key is another one. */
 static const int64_t request_life_ns = 24 * 3600 * NS_PER_S;
@@ -109,6 +110,45 @@ int store_open(const char *dir, struct store **ret)
     return 0;
 }
 
+/* With the lock (0) the format can be brought up to date; without it (-EBUSY) somebody serves it.
+ */
+static int open_accounts(struct store *s)
+{
+    char path[STORE_PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s/spate.db", s->dir);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return err_set(E_CONFIG, "path of the data folder is too long");
+    if (access(path, F_OK) < 0)
+        return err_set(E_NOT_FOUND, "%s is no data folder of a server: there is no spate.db in it",
+                       s->dir);
+    int rc = lock_folder(s);
+    if (rc == 0)
+        return open_main(s);
+    if (rc != -EBUSY)
+        return rc;
+    rc = db_open(path, &s->db);
+    return rc < 0 ? rc : store_schema_check(s->db, s->dir);
+}
+
+int store_open_accounts(const char *dir, struct store **ret)
+{
+    struct store *s = mem_calloc(1, sizeof *s);
+    if (!s)
+        return -ENOMEM;
+    s->lock_fd = -1;
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->files_lock, NULL);
+    pthread_cond_init(&s->files_given, NULL);
+    s->dir = mem_strdup(dir);
+    int rc = s->dir ? open_accounts(s) : -ENOMEM;
+    if (rc < 0) {
+        store_close(s);
+        return rc;
+    }
+    *ret = s;
+    return 0;
+}
+
 void store_close(struct store *s)
 {
     if (!s)
@@ -124,78 +164,7 @@ void store_close(struct store *s)
     mem_free(s);
 }
 
-/* ---- tokens and sessions ---- */
-
-int store_add_token(struct store *s, const uint8_t hash[STORE_HASH_LEN], struct str user,
-                    int64_t now_ns, int64_t *ret_id)
-{
-    STORE_LOCKED(s);
-    int rc = db_run(s->db, "INSERT INTO tokens (hash, user, created_ns) VALUES (?, ?, ?)", "bsi",
-                    str_new(hash, STORE_HASH_LEN), user, now_ns);
-    if (rc < 0)
-        return rc;
-    *ret_id = sqlite3_last_insert_rowid(s->db);
-    return 0;
-}
-
-int store_list_tokens(struct store *s, struct arena *a, struct store_token **ret, size_t *ret_len)
-{
-    STORE_LOCKED(s);
-    int64_t count = 0;
-    int rc = db_number(s->db, &count, 0, "SELECT count(*) FROM tokens", "");
-    if (rc < 0)
-        return rc;
-    struct store_token *list = arena_calloc(a, (size_t)count + 1, sizeof *list);
-    if (!list)
-        return -ENOMEM;
-    CLEANUP(db_donep) sqlite3_stmt *q = NULL;
-    rc = db_query(s->db, &q, "SELECT id, hash, user FROM tokens ORDER BY id", "");
-    size_t len = 0;
-    while (rc == 0 && len < (size_t)count && (rc = db_step(q)) > 0) {
-        struct str hash = db_blob(q, 1);
-        if (hash.len != STORE_HASH_LEN)
-            return err_set(E_CORRUPT, "token without a proper hash");
-        list[len].id = sqlite3_column_int64(q, 0);
-        memcpy(list[len].hash, hash.ptr, STORE_HASH_LEN);
-        list[len].user = db_text_dup(q, 2, a);
-        len++;
-        rc = 0;
-    }
-    if (rc < 0)
-        return rc;
-    *ret = list;
-    *ret_len = len;
-    return 0;
-}
-
-int store_add_session(struct store *s, const uint8_t hash[STORE_HASH_LEN], int64_t token_id,
-                      int64_t expires_ns)
-{
-    STORE_LOCKED(s);
-    return db_run(s->db, "INSERT INTO sessions VALUES (?, ?, ?)", "bii",
-                  str_new(hash, STORE_HASH_LEN), token_id, expires_ns);
-}
-
-int store_find_session(struct store *s, const uint8_t hash[STORE_HASH_LEN], int64_t now_ns,
-                       int64_t *ret_token_id)
-{
-    STORE_LOCKED(s);
-    int64_t id = 0;
-    int rc = db_number(s->db, &id, 0, "SELECT token_id FROM sessions WHERE hash=? AND expires_ns>?",
-                       "bi", str_new(hash, STORE_HASH_LEN), now_ns);
-    if (rc < 0)
-        return rc;
-    if (id == 0)
-        return err_set(E_NOT_FOUND, "no such session");
-    *ret_token_id = id;
-    return 0;
-}
-
-int store_remove_session(struct store *s, const uint8_t hash[STORE_HASH_LEN])
-{
-    STORE_LOCKED(s);
-    return db_run(s->db, "DELETE FROM sessions WHERE hash=?", "b", str_new(hash, STORE_HASH_LEN));
-}
+/* ---- what grows old ---- */
 
 int store_expire(struct store *s, int64_t now_ns)
 {
@@ -257,8 +226,8 @@ int store_list_projects(struct store *s, struct str name, struct str search,
     STORE_LOCKED(s);
     int rc = db_number(s->db, ret_total, 0,
                        "SELECT count(*) FROM projects WHERE (?1 IS NULL OR name=?1)"
-                       " AND (?2 IS NULL OR instr(lower(name), lower(?2)))",
-                       "ss", name, search);
+                       " AND (?2 IS NULL OR instr(lower(name), lower(?2)))" VISIBLE("id", "?3"),
+                       "sss", name, search, page->visible);
     if (rc < 0)
         return rc;
     size_t max = (size_t)MIN(page->top, *ret_total);
@@ -271,9 +240,9 @@ int store_list_projects(struct store *s, struct str name, struct str search,
                   page_sql(sql, sizeof sql,
                            "SELECT id, name, is_default, created_ns, updated_ns FROM projects"
                            " WHERE (?1 IS NULL OR name=?1)"
-                           " AND (?2 IS NULL OR instr(lower(name), lower(?2)))",
+                           " AND (?2 IS NULL OR instr(lower(name), lower(?2)))" VISIBLE("id", "?3"),
                            page),
-                  "ssii", name, search, page->top, page->skip);
+                  "sssii", name, search, page->visible, page->top, page->skip);
     size_t len = 0;
     while (rc == 0 && len < max && (rc = db_step(q)) > 0) {
         fill_project(q, a, &list[len++]);
@@ -324,8 +293,8 @@ int store_list_tests(struct store *s, int64_t project_id, struct str name,
     STORE_LOCKED(s);
     int rc = db_number(s->db, ret_total, 0,
                        "SELECT count(*) FROM tests WHERE (?1=0 OR project_id=?1)"
-                       " AND (?2 IS NULL OR name=?2)",
-                       "is", project_id, name);
+                       " AND (?2 IS NULL OR name=?2)" VISIBLE("project_id", "?3"),
+                       "iss", project_id, name, page->visible);
     if (rc < 0)
         return rc;
     size_t max = (size_t)MIN(page->top, *ret_total);
@@ -337,9 +306,10 @@ int store_list_tests(struct store *s, int64_t project_id, struct str name,
     rc = db_query(s->db, &q,
                   page_sql(sql, sizeof sql,
                            "SELECT " TEST_COLUMNS " FROM tests"
-                           " WHERE (?1=0 OR project_id=?1) AND (?2 IS NULL OR name=?2)",
+                           " WHERE (?1=0 OR project_id=?1) AND (?2 IS NULL OR name=?2)" VISIBLE(
+                               "project_id", "?3"),
                            page),
-                  "isii", project_id, name, page->top, page->skip);
+                  "issii", project_id, name, page->visible, page->top, page->skip);
     size_t len = 0;
     while (rc == 0 && len < max && (rc = db_step(q)) > 0) {
         fill_test(q, a, &list[len++]);

@@ -28,27 +28,8 @@ struct store;
 NODISCARD int store_open(const char *dir, struct store **ret);
 void store_close(struct store *s); /* NULL is fine */
 
-/* ---- tokens and sessions ---- */
+enum { STORE_HASH_LEN = 32 }; /* SHA-256 of a secret; the secret itself is never kept */
 
-enum { STORE_HASH_LEN = 32 }; /* SHA-256 of the secret; the secret itself is never kept */
-
-struct store_token {
-    int64_t id;
-    uint8_t hash[STORE_HASH_LEN];
-    struct str user; /* whom the run shows as its starter, an e-mail address by form */
-};
-
-NODISCARD int store_add_token(struct store *s, const uint8_t hash[STORE_HASH_LEN], struct str user,
-                              int64_t now_ns, int64_t *ret_id);
-NODISCARD int store_list_tokens(struct store *s, struct arena *a, struct store_token **ret,
-                                size_t *ret_len);
-
-NODISCARD int store_add_session(struct store *s, const uint8_t hash[STORE_HASH_LEN],
-                                int64_t token_id, int64_t expires_ns);
-/* The token of a session that hasn't expired; E_NOT_FOUND. */
-NODISCARD int store_find_session(struct store *s, const uint8_t hash[STORE_HASH_LEN],
-                                 int64_t now_ns, int64_t *ret_token_id);
-NODISCARD int store_remove_session(struct store *s, const uint8_t hash[STORE_HASH_LEN]);
 NODISCARD int store_expire(struct store *s, int64_t now_ns); /* old sessions and idempotency keys */
 
 /* ---- projects and tests ---- */
@@ -78,6 +59,7 @@ struct store_page {
     int64_t top;
     const char *order;
     bool descending;
+    struct str visible; /* only what is of these projects, a JSON list of ids; NULL ptr: of all */
 };
 
 int64_t store_default_project(struct store *s);
@@ -180,6 +162,8 @@ struct store_new_run {
  * gives the run of that time. */
 NODISCARD int store_create_run(struct store *s, const struct store_new_run *new_run,
                                int64_t *ret_id);
+/* The run that was created with that key; 0: none. */
+NODISCARD int store_find_created(struct store *s, struct str key, int64_t *ret_id);
 NODISCARD int store_get_run(struct store *s, int64_t id, struct arena *a, struct store_run *ret);
 
 struct store_run_filter {

@@ -38,7 +38,10 @@ void world_restart(struct world *w)
 {
     char data[96];
     snprintf(data, sizeof data, "%s/data", w->dir);
-    struct server_config config = {"127.0.0.1:0", data, w->token_file, w->run_timeout_ns};
+    struct server_config config = {.listen = "127.0.0.1:0",
+                                   .data_dir = data,
+                                   .token_file = w->token_file,
+                                   .run_timeout_ns = w->run_timeout_ns};
     if (server_start(&config, &w->server) < 0)
         fail_msg("%s", err_message());
     const char *port = strrchr(server_url(w->server), ':');

@@ -6,6 +6,8 @@
 #include "store/query.h"
 #include "store/run_mark.h"
 #include "store/schedule.h"
+#include "store/token.h"
+#include "store/usage.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -54,6 +56,22 @@ static void remove_folder(const char *dir)
     }
 }
 
+/* The token that there was is the owner's now. */
+static void check_old_accounts(struct store *s, struct arena *a, const struct store_token *token)
+{
+    struct store_user owner;
+    struct store_usage used;
+    assert_int_equal(token->user_id, 1);
+    assert_true(str_eq(token->created_by, STR("admin@localhost")));
+    assert_int_equal(store_get_user(s, 1, a, &owner), 0);
+    assert_true(owner.owner && !owner.disabled && !owner.password.ptr);
+    assert_true(str_eq(owner.email, STR("admin@localhost")));
+    /* A run that ended without ever running is one run, and no time. */
+    assert_int_equal(store_get_settled(s, 7, 202311, &used), 0);
+    assert_int_equal(used.runs, 1);
+    assert_int_equal(used.local_minutes, 0);
+}
+
 static void check_old_data(struct store *s)
 {
     struct arena a;
@@ -77,6 +95,7 @@ static void check_old_data(struct store *s)
     assert_int_equal(store_list_tokens(s, &a, &tokens, &len), 0);
     assert_int_equal(len, 1);
     assert_int_equal(tokens[0].hash[31], 0x1f);
+    check_old_accounts(s, &a, &tokens[0]);
     arena_fini(&a);
 }
 
