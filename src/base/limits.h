@@ -67,8 +67,9 @@
 #define METRICS_MAX         4096                  /* distinct metrics of a run */
 #define SUBMETRICS_MAX      4096                  /* each sample of the parent is held against all */
 #define TAGS_PER_SET_MAX    64                    /* k6 itself sets 18 */
-#define TAG_SETS_MAX        50000                 /* a worker's; about 2 KB each with its series */
-#define TAG_SETS_FOLDED_MAX 1000                  /* more, for sets without their url and name */
+#define TAG_SETS_MAX        100000                /* of a run, those of each worker counted; 1 KB each */
+#define TAG_SETS_STREAM_MAX 25000                 /* ... when their series are streamed: 4 KB more each */
+#define TAG_SETS_FOLDED_MAX 1000                  /* more in a worker with names of the script's, and without */
 #define TAG_STRINGS_MAX     (64 * 1024 * 1024)    /* bytes of tag keys and values of a worker */
 #define METRICS_ARENA_MAX   (1024L * 1024 * 1024) /* a worker's sets and series; the run's series */
 #define SERIES_MAX          2000000               /* of a run, 16 workers' worth of distinct requests */

@@ -91,6 +91,7 @@ struct registry *metrics_registry(struct metrics *m)
 void metrics_want_buckets(struct metrics *m, uint32_t period_s, bucket_consumer_fn *fn, void *arg)
 {
     m->period_s = fn ? period_s : 0;
+    m->tag_limit.max = m->period_s > 0 ? TAG_SETS_STREAM_MAX : TAG_SETS_MAX;
     m->consumer = fn;
     m->consumer_arg = arg;
 }

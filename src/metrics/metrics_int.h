@@ -51,6 +51,7 @@ struct metrics {
     bool sections_wanted;
 
     atomic_uint shards; /* the next shard's number */
+    struct tag_limit tag_limit;
 
     pthread_mutex_t lock; /* guards all below */
     struct arena arena;

@@ -58,7 +58,7 @@ int shard_new(struct metrics *m, struct shard **ret)
     if (s->period_ns > 0)
         s->spare = mem_calloc(1, sizeof *s->spare);
     s->sampled = m->samples_to != NULL;
-    int rc = tag_table_new(&s->tags);
+    int rc = tag_table_new(&m->tag_limit, &s->tags);
     if (rc == 0 && s->sampled)
         rc = tag_table_keep_folded(s->tags);
     if (rc < 0 || !s->sinks || !s->sub_sinks || (s->period_ns > 0 && !s->spare)) {

@@ -51,7 +51,9 @@ struct tag_table {
     size_t steps_len;
 
     struct tagset empty;
-    bool warned;
+    struct tag_limit *limit; /* `own`, or the run's */
+    struct tag_limit own;
+    uint32_t folded_len; /* sets made past the limit */
 
     /* Only with tag_table_keep_folded(). */
     struct draft *folded; /* what became `folded_into`; strings in the arena */
@@ -235,13 +237,14 @@ static int grow_steps(struct tag_table *t)
     return 0;
 }
 
-int tag_table_new(struct tag_table **ret)
+int tag_table_new(struct tag_limit *limit, struct tag_table **ret)
 {
     struct tag_table *t = mem_calloc(1, sizeof *t);
     if (!t)
         return err_set(-ENOMEM, "tags");
     arena_init(&t->arena, METRICS_ARENA_MAX);
     strpool_init(&t->pool, TAG_STRINGS_MAX);
+    t->limit = limit ? limit : &t->own;
     t->seed = map_hash("tags", 4);
     t->empty.hash = hash_content(t, NULL, 0);
     t->sets_len = 1;
@@ -287,9 +290,33 @@ static int pool_tag(struct tag_table *t, struct tag in, struct tag *ret)
     return strpool_get(&t->pool, in.value, &ret->value);
 }
 
-/* The set of these tags (pool strings or not), made if there may be `max` sets.
+static uint32_t sets_max(const struct tag_table *t)
+{
+    return t->limit->max ? t->limit->max : TAG_SETS_MAX;
+}
+
+/* May one more set be made?  Several workers that ask at the same moment may each get one. */
+static bool has_room(struct tag_table *t, uint32_t folded_max)
+{
+    if (folded_max > 0)
+        return t->folded_len < folded_max;
+    return atomic_load_explicit(&t->limit->sets, memory_order_relaxed) < sets_max(t);
+}
+
+static void count_set(struct tag_table *t, uint32_t folded_max)
+{
+    t->sets_len++;
+    if (folded_max > 0)
+        t->folded_len++;
+    else
+        atomic_fetch_add_explicit(&t->limit->sets, 1, memory_order_relaxed);
+}
+
+/* The set of these tags (pool strings or not), made if the limit allows it:
+ * the run's, or (not 0) that of sets made beyond it.
  * 0, -ENOMEM, or -E2BIG. */
-static int intern_set(struct tag_table *t, const struct draft *d, uint32_t max, struct tagset **ret)
+static int intern_set(struct tag_table *t, const struct draft *d, uint32_t folded_max,
+                      struct tagset **ret)
 {
     uint64_t hash = hash_content(t, d->tags, d->len);
     struct tagset *old = *find_set(t->sets, t->sets_cap, hash, d->tags, d->len);
@@ -297,7 +324,7 @@ static int intern_set(struct tag_table *t, const struct draft *d, uint32_t max, 
         *ret = old;
         return 0;
     }
-    if (t->sets_len >= max)
+    if (!has_room(t, folded_max))
         return -E2BIG;
     if ((size_t)(t->sets_len + 1) * 2 > t->sets_cap) {
         int rc = grow_sets(t);
@@ -315,7 +342,7 @@ static int intern_set(struct tag_table *t, const struct draft *d, uint32_t max, 
             return rc;
     }
     *s = (struct tagset){.tags = tags, .len = d->len, .id = t->sets_len, .hash = hash};
-    t->sets_len++;
+    count_set(t, folded_max);
     *find_set(t->sets, t->sets_cap, hash, tags, d->len) = s;
     *ret = s;
     return 0;
@@ -343,14 +370,13 @@ static void remember_step(struct tag_table *t, uint64_t hash, struct tagset *bas
 
 static void warn_once(struct tag_table *t)
 {
-    if (t->warned)
+    if (atomic_exchange_explicit(&t->limit->warned, true, memory_order_relaxed))
         return;
-    t->warned = true;
     log_warning(
-        "The test has produced more than %d different sets of metric tags; further requests "
+        "The test has produced more than %u different sets of metric tags; further requests "
         "are counted without their url and name tags. Use the name tag or http.url`` to "
         "group requests whose URLs differ.",
-        TAG_SETS_MAX);
+        sets_max(t));
 }
 
 static void keep_folded(struct tag_table *t, const struct draft *d)
@@ -369,17 +395,32 @@ static void keep_folded(struct tag_table *t, const struct draft *d)
     }
 }
 
+/* A name that the script gave, by a tag or http.url: those are meant to be few. */
+static bool is_given_name(const struct draft *d)
+{
+    for (uint32_t i = 0; i < d->len; i++) {
+        if (!str_eqz(d->tags[i].key, "name"))
+            continue;
+        struct str v = d->tags[i].value;
+        return !memmem(v.ptr, v.len, "://", 3) || memmem(v.ptr, v.len, "${}", 3);
+    }
+    return false;
+}
+
 /* Past the limit: what makes sets many goes, the rest stays. */
 static struct tagset *fold(struct tag_table *t, struct tagset *base, struct draft *d)
 {
-    static const enum system_tag many[] = {TAG_URL, TAG_NAME, TAG_ITER, TAG_VU};
     warn_once(t);
     if (t->folded)
         keep_folded(t, d);
-    for (size_t i = 0; i < ARRAY_LEN(many); i++)
-        draft_set(d, (struct tag){str_of(system_names[many[i]]), STR_EMPTY});
-    struct tagset *result;
-    if (intern_set(t, d, TAG_SETS_MAX + TAG_SETS_FOLDED_MAX, &result) < 0)
+    struct tagset *result = base;
+    int rc = is_given_name(d) ? intern_set(t, d, TAG_SETS_FOLDED_MAX, &result) : -E2BIG;
+    if (rc < 0) {
+        draft_set(d, (struct tag){str_of(system_names[TAG_URL]), STR_EMPTY});
+        draft_set(d, (struct tag){str_of(system_names[TAG_NAME]), STR_EMPTY});
+        rc = intern_set(t, d, 2 * TAG_SETS_FOLDED_MAX, &result);
+    }
+    if (rc < 0)
         result = base;
     if (t->folded)
         t->folded_into = result;
@@ -395,7 +436,7 @@ static struct tagset *make(struct tag_table *t, uint64_t hash, struct tagset *ba
         draft_set(&d, tags[i]);
 
     struct tagset *result;
-    int rc = intern_set(t, &d, TAG_SETS_MAX, &result);
+    int rc = intern_set(t, &d, 0, &result);
     if (rc == -E2BIG)
         return fold(t, base, &d);
     if (rc < 0)

@@ -2,9 +2,9 @@
  * tags - immutable, sorted, interned sets of key=value; equal sets of one table are one pointer.
  *
  * A table belongs to one worker and needs no lock.  Sets live as long as their table; the number
- * of distinct sets is limited (limits.h), and past it new sets lose their url, name, iter and vu
- * (then, if that doesn't help, fold into their base) with one warning, so that memory stays flat
- * with any number of URLs.
+ * of distinct sets is limited (limits.h), over all tables that share a limit, and past it new sets
+ * lose their url and name (then, if that doesn't help, fold into their base) with one warning, so
+ * that memory stays flat with any number of URLs.
  */
 #ifndef METRICS_TAGS_H
 #define METRICS_TAGS_H
@@ -12,6 +12,7 @@
 #include "base/attr.h"
 #include "base/str.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 struct tag {
@@ -27,9 +28,18 @@ struct tagset {
     void *series;  /* shard.c's: series of this set, by metric */
 };
 
+/* How many sets the tables of a run have, and whether it was said that there are too many.  Zeroed
+ * it is ready; outlives its tables. */
+struct tag_limit {
+    uint32_t max; /* 0: TAG_SETS_MAX */
+    atomic_uint sets;
+    atomic_bool warned;
+};
+
 struct tag_table;
 
-NODISCARD int tag_table_new(struct tag_table **ret);
+/* `limit` NULL: the table has one of its own. */
+NODISCARD int tag_table_new(struct tag_limit *limit, struct tag_table **ret);
 void tag_table_free(struct tag_table *t);
 
 struct tagset *tags_empty(struct tag_table *t);
