@@ -80,6 +80,13 @@ static void sort_fields(struct log_field *f, int n)
 void log_fields(enum log_level level, const char *message, const struct log_field *fields,
                 int fields_len)
 {
+    if (log_wants(level))
+        log_at(clock_wall_ns(), level, message, fields, fields_len);
+}
+
+void log_at(int64_t wall_ns, enum log_level level, const char *message,
+            const struct log_field *fields, int fields_len)
+{
     if (!log_wants(level))
         return;
     struct log_field sorted[LOG_FIELDS_MAX];
@@ -87,7 +94,7 @@ void log_fields(enum log_level level, const char *message, const struct log_fiel
     if (n > 0)
         memcpy(sorted, fields, (size_t)n * sizeof sorted[0]);
     sort_fields(sorted, n);
-    struct log_line line = {clock_wall_ns(), level, message, sorted, n};
+    struct log_line line = {wall_ns, level, message, sorted, n};
 
     pthread_mutex_lock(&logger.lock);
     for (int i = 0; i < logger.len; i++)

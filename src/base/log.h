@@ -46,6 +46,10 @@ void log_message(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 void log_fields(enum log_level level, const char *message, const struct log_field *fields,
                 int fields_len);
 
+/* The same of an earlier moment: a line that was logged elsewhere. */
+void log_at(int64_t wall_ns, enum log_level level, const char *message,
+            const struct log_field *fields, int fields_len);
+
 /* True when some sink wants `level`: for arguments that cost something. */
 bool log_wants(enum log_level level);
 
