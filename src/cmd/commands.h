@@ -34,8 +34,11 @@ NODISCARD int cmd_version(int argc, char **argv);
     extern const struct flag flags_##name[];                                                       \
     extern const size_t flags_##name##_len;
 COMMAND_FLAGS(archive)
+COMMAND_FLAGS(cloud_list)
 COMMAND_FLAGS(cloud_login)
 COMMAND_FLAGS(cloud_run)
+COMMAND_FLAGS(cloud_test_list)
+COMMAND_FLAGS(cloud_upload)
 COMMAND_FLAGS(completion)
 COMMAND_FLAGS(deps)
 COMMAND_FLAGS(inspect)

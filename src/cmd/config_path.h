@@ -9,4 +9,7 @@
 
 void config_default_path(struct buf *out); /* appends; failures are in buf_finish(out) */
 
+/* The one of -c (NULL: not given), else of K6_CONFIG, else the default. */
+void config_path_choose(const char *flag, struct buf *out);
+
 #endif

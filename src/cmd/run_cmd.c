@@ -453,7 +453,6 @@ int run_cmd_parse(struct run_cmd *c, int argc, char **argv, const struct flag *e
                                         {extra, &extra_len},
                                         {flags_global, &flags_global_len}};
     init(c);
-    c->system_env = true;
     int rc = flags_parse_tables(&c->flags, &c->arena, argc, argv, tables, ARRAY_LEN(tables));
     if (rc < 0)
         return rc;
@@ -461,6 +460,8 @@ int run_cmd_parse(struct run_cmd *c, int argc, char **argv, const struct flag *e
         command_help(extra != NULL ? "cloud run" : "run");
         return 1;
     }
+    /* On other machines nothing of this one's is known. */
+    c->system_env = extra == NULL || flag_values_bool(&c->flags, "local-execution");
     return conclude(c);
 }
 

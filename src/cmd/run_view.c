@@ -208,7 +208,8 @@ static char *describe_one(const struct scenario *config, const struct segment *s
     return mem_strdup(buf_cstr(&text) != NULL ? buf_cstr(&text) : "");
 }
 
-static void describe(const struct run_view *v, const struct run_status *s, struct buf *out)
+void run_view_describe(const struct run_view *v, const struct run_status *s, const char *execution,
+                       struct buf *out)
 {
     CLEANUP(buf_fini) struct buf outputs = {0}, plain = {0};
     buf_init(&outputs, CMD_PROGRESS_BYTES);
@@ -224,7 +225,7 @@ static void describe(const struct run_view *v, const struct run_status *s, struc
             texts[i].description = "";
     }
     struct progress_description d = {
-        .execution = "local",
+        .execution = execution,
         .script = s->script_arg,
         .output = buf_cstr(&outputs),
         .segment_share = segment_share(s->segment),
@@ -233,7 +234,6 @@ static void describe(const struct run_view *v, const struct run_status *s, struc
         .scenarios = texts,
         .scenarios_len = s->scenarios_len,
     };
-    progress_banner(&plain, v->color);
     progress_describe(&plain, v->color, &d);
     progress_tty_lines(out, v->terminal.tty, buf_view(&plain));
     for (size_t i = 0; i < s->scenarios_len; i++)
@@ -244,9 +244,13 @@ static void describe(const struct run_view *v, const struct run_status *s, struc
 
 static void on_described(void *arg, const struct run_status *s)
 {
-    CLEANUP(buf_fini) struct buf out = {0};
+    CLEANUP(buf_fini) struct buf out = {0}, banner = {0};
     buf_init(&out, CMD_PROGRESS_BYTES);
-    describe(arg, s, &out);
+    const struct run_view *v = arg;
+    buf_init(&banner, CMD_PROGRESS_BYTES);
+    progress_banner(&banner, v->color);
+    progress_tty_lines(&out, v->terminal.tty, buf_view(&banner));
+    run_view_describe(v, s, "local", &out);
     screen_write(stdout, out.data, out.len);
 }
 

@@ -17,6 +17,13 @@ struct run_view {
 
 void run_view_init(struct run_view *v, bool quiet, bool color);
 
+/* Stands in a description for what isn't known yet when it is written. */
+#define RUN_VIEW_OUTPUT_MARK "\x01output\x01"
+
+/* The description block, lines ended as the terminal wants it.  `execution`: "local", "cloud". */
+void run_view_describe(const struct run_view *v, const struct run_status *s, const char *execution,
+                       struct buf *out);
+
 /* The columns of one scenario's bar. Pure. */
 void run_view_bar(const struct scenario_status *s, struct progress_bar *ret);
 

@@ -117,6 +117,7 @@ struct run_inspection {
     int64_t duration_ns; /* the longest that the test can take, graceful stops included */
     uint32_t vus_max;
     const struct output_run_info *info;
+    const struct run_status *status; /* as before its beginning; one output, "\x01output\x01" */
 };
 typedef int run_inspect_fn(void *arg, const struct run_inspection *what);
 

@@ -2,11 +2,39 @@
 
 #include "load/run_int.h"
 
+#include <errno.h>
+
+/* What a description needs: the scenarios, and a mark where the output's name belongs. */
+static int fill_status(struct run *r, struct run_status *ret)
+{
+    static const char *output = "\x01output\x01";
+    struct scenario_status *scenarios =
+        arena_calloc(&r->arena, r->plan.scenarios_len + 1, sizeof *scenarios);
+    if (scenarios == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < r->plan.scenarios_len; i++)
+        scenarios[i] = (struct scenario_status){.config = r->plan.scenarios[i].config};
+    *ret = (struct run_status){
+        .script_arg = r->req->script_arg,
+        .outputs = &output,
+        .outputs_len = 1,
+        .segment = &r->segment,
+        .duration_max_ns = r->plan.end_ns,
+        .vus_max = r->plan.vus_most,
+        .scenarios = scenarios,
+        .scenarios_len = r->plan.scenarios_len,
+    };
+    return 0;
+}
+
 static int tell(struct run *r)
 {
-    struct run_inspection what = {.script_options = buf_view(&r->script_json)};
+    struct run_status status;
+    struct run_inspection what = {.script_options = buf_view(&r->script_json), .status = &status};
     if (r->inspector->plan) {
         int rc = run_info_fill(r);
+        if (rc == 0)
+            rc = fill_status(r, &status);
         if (rc < 0)
             return rc;
         what.options = buf_view(&r->archive_json);

@@ -108,9 +108,11 @@ static size_t add_authorization(const struct cloud_api *a, const struct cloud_ca
 {
     size_t n = 0;
     const char *token = token_of(a, call);
-    int len = snprintf(scratch->authorization, sizeof scratch->authorization, "%s %s",
-                       call->auth == CLOUD_AUTH_TOKEN ? "Token" : "Bearer", token);
-    if (token != NULL && (size_t)len < sizeof scratch->authorization)
+    const char *scheme = call->auth == CLOUD_AUTH_TOKEN ? "Token" : "Bearer";
+    int len = token == NULL ? 0
+                            : snprintf(scratch->authorization, sizeof scratch->authorization,
+                                       "%s %s", scheme, token);
+    if (len > 0 && (size_t)len < sizeof scratch->authorization)
         headers[n++] = (struct http_header){STR("Authorization"),
                                             str_new(scratch->authorization, (size_t)len)};
     if (call->auth == CLOUD_AUTH_BEARER && a->stack_id > 0) {
@@ -225,6 +227,7 @@ int cloud_api_call(struct cloud_api *a, const struct cloud_call *call, struct cl
         return err_set(E_CONFIG, "cloud host '%.*s': not a URL",
                        STR_ARG(origin_of(host_of(a, call))));
 
+    size_t body_max = ret->body_max > 0 ? ret->body_max : CLOUD_REPLY_MAX;
     struct scratch scratch;
     struct http_header headers[HEADERS_MAX];
     size_t headers_len = make_headers(a, call, &scratch, headers);
@@ -237,14 +240,14 @@ int cloud_api_call(struct cloud_api *a, const struct cloud_call *call, struct cl
         .body_given = call->body.len > 0,
         .deadline_ns = clock_mono_ns() + call->timeout_ns,
         .body_mode = HTTP_BODY_KEEP,
-        .body_max = CLOUD_REPLY_MAX,
+        .body_max = body_max,
     };
     CLEANUP(http_response_fini) struct http_response res = {0};
     rc = http_do(a->client, &req, &res);
     ret->status = res.status;
     ret->code = 0;
     buf_reset(&ret->body);
-    ret->body.max = CLOUD_REPLY_MAX;
+    ret->body.max = body_max;
     buf_str(&ret->body, res.body);
     if (rc < 0)
         return unreachable(a, call, rc);

@@ -56,6 +56,7 @@ struct cloud_call {
 struct cloud_reply {
     int status;
     int64_t code;
+    size_t body_max; /* of the caller: a longer body than CLOUD_REPLY_MAX; 0: no */
     struct buf body;
 };
 void cloud_reply_fini(struct cloud_reply *r);

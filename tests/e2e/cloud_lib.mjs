@@ -165,7 +165,7 @@ export async function startCloud(t, answer) {
     server.closeAllConnections();
     server.close();
   });
-  return { url: `http://127.0.0.1:${server.address().port}`, requests };
+  return { url: `http://127.0.0.1:${server.address().port}`, requests, server };
 }
 
 /**
