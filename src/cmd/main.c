@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "cmd/command.h"
+#include "cmd/crash.h"
 #include "cmd/flags_int.h"
 #include "cmd/log_sink.h"
 #include "cmd/program.h"
@@ -36,6 +37,7 @@ int main(int argc, char **argv)
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     (void)sigaction(SIGPIPE, &ignore, NULL);
     program_exit = _exit;
+    crash_init();
     program_init(argc > 0 ? argv[0] : NULL);
     screen_init();
     log_sink_init();

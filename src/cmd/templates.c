@@ -214,7 +214,7 @@ int template_write(struct str text, const struct template_values *v, struct buf 
             (void)err_set(E_CONFIG, "'{{' without '}}'");
             return bad(text, from);
         }
-        bool right = to > inside.ptr && to[-1] == '-';
+        bool right = to > inside.ptr + left && to[-1] == '-';
         rest = str_new(to + 2, inside.len - (size_t)(to - inside.ptr) - 2);
         rest = right ? trim_start(rest) : rest;
         inside = str_new(inside.ptr + left, (size_t)(to - inside.ptr) - left - right);
