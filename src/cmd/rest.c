@@ -207,37 +207,43 @@ static void reply_empty(struct request *q, int status)
 
 /* ---- routes ---------------------------------------------------------------------------------- */
 
+/* 0, or the answer is there already. */
+static int ask_status(struct request *q, struct control_status *s)
+{
+    int rc = control_status(q->rest->run, s);
+    if (rc < 0)
+        reply_failure(q, rc, 500, "Status error");
+    return rc;
+}
+
 static void get_status(struct request *q)
 {
     struct control_status s;
-    int rc = control_status(q->rest->run, &s);
-    if (rc < 0)
-        reply_failure(q, rc, 500, "Status error");
-    else
+    if (ask_status(q, &s) == 0)
         rest_json_status(&q->reply, &s);
 }
 
-/* 0, or the answer is there already. */
-static int apply_patch(struct request *q, const struct rest_patch *p)
+/* 0 with the status then, or the answer is there already. */
+static int apply_patch(struct request *q, const struct rest_patch *p, struct control_status *s)
 {
     struct run *run = q->rest->run;
-    int rc;
+    int rc = 0;
     if (p->stopped) {
-        rc = control_stop(run);
+        rc = control_stop(run, s);
         if (rc < 0)
             reply_failure(q, rc, 500, "Stop error");
         return rc;
     }
     if (p->has_paused) {
-        rc = control_pause(run, p->paused);
+        rc = control_pause(run, p->paused, s);
         if (rc < 0) {
             reply_failure(q, rc, 500, "Pause error");
             return rc;
         }
     }
     if (!p->has_vus && !p->has_vus_max)
-        return 0;
-    rc = control_scale(run, p->has_vus ? &p->vus : NULL, p->has_vus_max ? &p->vus_max : NULL);
+        return p->has_paused ? 0 : ask_status(q, s);
+    rc = control_scale(run, p->has_vus ? &p->vus : NULL, p->has_vus_max ? &p->vus_max : NULL, s);
     if (rc == E_UNSUPPORTED)
         reply_failure(q, rc, 500, "Execution config error");
     else if (rc < 0)
@@ -248,11 +254,12 @@ static int apply_patch(struct request *q, const struct rest_patch *p)
 static void patch_status(struct request *q)
 {
     struct rest_patch p;
+    struct control_status s;
     int rc = rest_json_patch(buf_view(&q->body), &p);
     if (rc < 0)
         reply_failure(q, rc, 400, "Invalid data");
-    else if (apply_patch(q, &p) == 0)
-        get_status(q);
+    else if (apply_patch(q, &p, &s) == 0)
+        rest_json_status(&q->reply, &s);
 }
 
 static int write_metrics(void *arg, const struct control_view *v)

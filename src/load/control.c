@@ -252,17 +252,16 @@ int control_look(struct run *r, control_view_fn *fn, void *arg)
 
 static int do_stop(struct run *r, void *arg)
 {
-    (void)arg;
     if (r->end == RUN_GOES_ON && r->phase < RUN_PHASE_ENDED)
         run_fail(
             r, err_exit(err_set(-ECANCELED, "test run stopped from REST API"), EXIT_REST_STOPPED));
     run_end_linger(r);
-    return 0;
+    return do_status(r, arg);
 }
 
-int control_stop(struct run *r)
+int control_stop(struct run *r, struct control_status *ret)
 {
-    return ask(r, do_stop, NULL);
+    return ask(r, do_stop, ret);
 }
 
 static int pause_before_start(struct run *r, bool paused)
@@ -274,9 +273,8 @@ static int pause_before_start(struct run *r, bool paused)
     return 0;
 }
 
-static int do_pause(struct run *r, void *arg)
+static int change_pause(struct run *r, bool paused)
 {
-    bool paused = *(const bool *)arg;
     if (r->start_ns == 0 && r->paused)
         return pause_before_start(r, paused);
     int rc = external_check_pause(r);
@@ -286,24 +284,40 @@ static int do_pause(struct run *r, void *arg)
     return rc < 0 ? rc : external_pause(r, paused);
 }
 
-int control_pause(struct run *r, bool paused)
+struct pause {
+    bool paused;
+    struct control_status *ret;
+};
+
+static int do_pause(struct run *r, void *arg)
 {
-    return ask(r, do_pause, &paused);
+    struct pause *p = arg;
+    int rc = change_pause(r, p->paused);
+    return rc < 0 ? rc : do_status(r, p->ret);
+}
+
+int control_pause(struct run *r, bool paused, struct control_status *ret)
+{
+    struct pause p = {paused, ret};
+    return ask(r, do_pause, &p);
 }
 
 struct scale {
     const int64_t *vus, *vus_max;
+    struct control_status *ret;
 };
 
 static int do_scale(struct run *r, void *arg)
 {
     const struct scale *s = arg;
-    return external_scale(r, s->vus, s->vus_max);
+    int rc = external_scale(r, s->vus, s->vus_max);
+    return rc < 0 ? rc : do_status(r, s->ret);
 }
 
-int control_scale(struct run *r, const int64_t *vus, const int64_t *vus_max)
+int control_scale(struct run *r, const int64_t *vus, const int64_t *vus_max,
+                  struct control_status *ret)
 {
-    struct scale s = {vus, vus_max};
+    struct scale s = {vus, vus_max, ret};
     return ask(r, do_scale, &s);
 }
 

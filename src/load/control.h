@@ -57,16 +57,19 @@ struct control_view {
 typedef int control_view_fn(void *arg, const struct control_view *v);
 NODISCARD int control_look(struct run *r, control_view_fn *fn, void *arg);
 
+/* The next three change something; *ret is how things are right after that. */
+
 /* Ends the test: iterations are interrupted, teardown and summary come, exit code 103. */
-NODISCARD int control_stop(struct run *r);
+NODISCARD int control_stop(struct run *r, struct control_status *ret);
 
 /* E_REFUSED with k6's message: already so, or an executor that doesn't pause once it has begun. */
-NODISCARD int control_pause(struct run *r, bool paused);
+NODISCARD int control_pause(struct run *r, bool paused, struct control_status *ret);
 
 /* New numbers for the externally controlled scenario (the first, when there are several); NULL
  * leaves one as it is.  E_UNSUPPORTED without such a scenario, E_CONFIG for numbers that can't be;
  * with k6's message. */
-NODISCARD int control_scale(struct run *r, const int64_t *vus, const int64_t *vus_max);
+NODISCARD int control_scale(struct run *r, const int64_t *vus, const int64_t *vus_max,
+                            struct control_status *ret);
 
 /* What setup() returned, JSON; *ret_set false: nothing, or it hasn't run. */
 NODISCARD int control_setup_data(struct run *r, struct buf *out, bool *ret_set);

@@ -87,6 +87,7 @@ static void add_active(struct vu *v, struct scenario_counters *c, int by)
     atomic_fetch_add_explicit(&c->vus, (uint32_t)by, memory_order_relaxed);
     atomic_fetch_add_explicit(&w->counters->vus_active, (uint32_t)by, memory_order_relaxed);
     v->external_active = by > 0;
+    tell_keeper(keeper_of(w, (uint32_t)(c - w->scenarios)));
 }
 
 static void work(struct vu *v, struct keeper *k)
@@ -111,7 +112,6 @@ static void work(struct vu *v, struct keeper *k)
             vu_yield_turn(v, &now_ns);
     }
     add_active(v, c, -1);
-    tell_keeper(k);
 }
 
 static void remove_member(struct keeper *k, struct vu *v)
@@ -129,6 +129,8 @@ bool external_window(struct vu *v, const struct window *win)
     v->external_index = win->index;
     v->next_member = k->members;
     k->members = v;
+    v->external_member = true;
+    tell_keeper(k);
     while (!w->aborted && !is_gone(k, v)) {
         if (is_wanted(k, v))
             work(v, k);
@@ -246,10 +248,11 @@ static void stir(struct keeper *k, bool hard)
 static bool is_settled(const struct keeper *k)
 {
     for (const struct vu *v = k->members; v != NULL; v = v->next_member)
-        if ((v->external_active && !is_wanted(k, v)) || is_gone(k, v))
+        if (v->external_active != is_wanted(k, v) || is_gone(k, v))
             return false;
+    bool begun = clock_mono_ns() >= k->worker->start_ns + plan_of(k)->start_ns;
     for (const struct vu *v = k->extras; v != NULL; v = v->next_extra)
-        if (v->own_window.index >= k->vus_max)
+        if (v->own_window.index >= k->vus_max || (begun && !v->external_member))
             return false;
     return true;
 }

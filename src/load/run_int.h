@@ -89,7 +89,7 @@ struct vu {
     struct vu *next_member, *next_extra;
     struct window own_window; /* of those beyond the plan */
     uint32_t external_index;
-    bool external_active;
+    bool external_member, external_active; /* has come; works */
 };
 
 /* The coroutine that hands out a scenario's iterations on one worker. */
