@@ -82,8 +82,14 @@ static void put_key(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key
         (void)yyjson_mut_obj_add_strcpy(doc, object, key, value);
 }
 
-static int edit(struct str text, const char *path, const char *token, const char *host,
-                char **ret_json)
+static void put_id(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key, int64_t value)
+{
+    (void)yyjson_mut_obj_remove_key(object, key);
+    if (value != 0)
+        (void)yyjson_mut_obj_add_sint(doc, object, key, value);
+}
+
+static int edit(struct str text, const char *path, const struct cloud_login *login, char **ret_json)
 {
     yyjson_doc *old = str_trim(text).len > 0 ? parse(text, path) : NULL;
     if (old == NULL && str_trim(text).len > 0)
@@ -98,8 +104,11 @@ static int edit(struct str text, const char *path, const char *token, const char
         yyjson_mut_doc_set_root(doc, root);
     }
     yyjson_mut_val *cloud = object_in(doc, object_in(doc, root, "collectors"), "cloud");
-    put_key(doc, cloud, "token", token);
-    put_key(doc, cloud, "host", host);
+    put_key(doc, cloud, "token", login->token);
+    put_key(doc, cloud, "host", login->host);
+    put_key(doc, cloud, "stackURL", login->stack_url);
+    put_id(doc, cloud, "stackID", login->stack_id);
+    put_id(doc, cloud, "defaultProjectID", login->default_project_id);
     *ret_json = yyjson_mut_write(doc, YYJSON_WRITE_PRETTY, NULL);
     yyjson_mut_doc_free(doc);
     return *ret_json == NULL ? err_set_errno(-ENOMEM, "config file") : 0;
@@ -139,7 +148,7 @@ static int write_file(const char *temporary, const char *path, struct str text)
     return e != 0 ? err_set_errno(-e, "write %s", path) : 0;
 }
 
-int cloud_login_write(const char *path, const char *token, const char *host)
+int cloud_login_write(const char *path, const struct cloud_login *login)
 {
     CLEANUP(buf_fini) struct buf text, temporary;
     buf_init(&text, CONFIG_FILE_MAX);
@@ -147,7 +156,7 @@ int cloud_login_write(const char *path, const char *token, const char *host)
     int rc = cloud_login_read(path, &text);
     char *json = NULL;
     if (rc == 0)
-        rc = edit(buf_view(&text), path, token, host, &json);
+        rc = edit(buf_view(&text), path, login, &json);
     if (rc == 0)
         rc = make_folders(path);
     buf_printf(&temporary, "%s.%ld.tmp", path, (long)getpid());
@@ -163,7 +172,7 @@ void cloud_login_mask(const char *token, struct buf *ret)
 {
     enum { SHOWN = 4 };
     size_t len = strlen(token);
-    if (len < (size_t)4 * SHOWN) {
+    if (len < (size_t)3 * SHOWN) {
         buf_fill(ret, '*', len);
         return;
     }

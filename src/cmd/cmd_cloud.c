@@ -1,5 +1,5 @@
 /*
- * cmd_cloud - `cloud login`, `cloud run`, `cloud upload`, and the older `login cloud`.
+ * cmd_cloud - `cloud run`, `cloud upload`; `cloud login` is in cmd_login.c.
  * k6-surface 1.1.
  */
 #include "base/err.h"
@@ -10,19 +10,13 @@
 #include "cmd/cloud_login.h"
 #include "cmd/command.h"
 #include "cmd/commands.h"
-#include "cmd/config_path.h"
 #include "cmd/run_cmd.h"
 #include "output/cloud.h"
-#include "output/cloud_api.h"
-#include "output/cloud_run.h"
-#include "rt/co.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
-#include <unistd.h>
 
 const char *cloud_cmd_env(void *arg, const char *name)
 {
@@ -182,220 +176,6 @@ static int cloud_upload(int argc, char **argv)
     return rc < 0 ? rc : 0;
 }
 
-/* ---- cloud login ---- */
-
-const struct flag flags_cloud_login[] = {
-    {.name = "token",
-     .letter = 't',
-     .kind = FLAG_STRING,
-     .value_name = "string",
-     .help = "token to keep; asked for when it isn't given"},
-    {.name = "host",
-     .kind = FLAG_STRING,
-     .value_name = "URL",
-     .help = "where the cloud is, e.g. http://results.example:6600"},
-    {.name = "stack",
-     .kind = FLAG_STRING,
-     .value_name = "string",
-     .help = "taken for k6's sake: a server is one stack; a URL counts as --host"},
-    {.name = "show", .letter = 's', .kind = FLAG_BOOL, .help = "show what is kept"},
-    {.name = "reset", .letter = 'r', .kind = FLAG_BOOL, .help = "forget token and host"},
-};
-
-const size_t flags_cloud_login_len = ARRAY_LEN(flags_cloud_login);
-
-struct login {
-    struct arena arena;
-    struct flag_values flags;
-    struct buf config_path;
-    struct cloud_config config; /* as kept, then as it will be */
-    int result;                 /* of the check on the loop */
-    struct err error;           /* its message */
-};
-
-static void check_token(void *arg)
-{
-    struct login *l = arg;
-    struct cloud_api *api = NULL;
-    l->result = cloud_api_new(&l->config, &api);
-    if (l->result == 0)
-        l->result = cloud_validate_token(api, &l->config);
-    cloud_api_free(api);
-    l->error = *err_get();
-}
-
-static int check_with_cloud(struct login *l)
-{
-    struct loop *loop;
-    struct co *co;
-    int rc = loop_new(&loop);
-    if (rc < 0)
-        return err_set_errno(rc, "login");
-    rc = co_spawn(loop, check_token, l, &co);
-    if (rc == 0) {
-        loop_run(loop);
-        rc = l->result;
-        *err_get() = l->error;
-    }
-    loop_free(loop);
-    return rc;
-}
-
-/* From the terminal without echo, or a line of standard input. */
-static int read_token(char token[static CLOUD_TOKEN_MAX])
-{
-    struct termios before = {0}, quiet;
-    bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
-    if (terminal) {
-        fprintf(stderr, "Token: ");
-        fflush(stderr);
-        quiet = before;
-        quiet.c_lflag &= ~(tcflag_t)ECHO;
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-    }
-    bool got = fgets(token, CLOUD_TOKEN_MAX, stdin) != NULL;
-    if (terminal) {
-        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-        fprintf(stderr, "\n");
-    }
-    struct str text = str_trim(str_of(got ? token : ""));
-    memmove(token, text.ptr, text.len);
-    token[text.len] = '\0';
-    if (text.len == 0)
-        return err_exit(err_set(E_CONFIG, "no token given: use --token TOKEN; the server printed "
-                                          "one at its first start"),
-                        255);
-    return 0;
-}
-
-static int replace(char **field, const char *value)
-{
-    char *copy = mem_strdup(value);
-    if (copy == NULL)
-        return err_set_errno(-ENOMEM, "login");
-    mem_free(*field);
-    *field = copy;
-    return 0;
-}
-
-static int choose_host(struct login *l)
-{
-    const char *host = flag_values_get(&l->flags, "host");
-    const char *stack = flag_values_get(&l->flags, "stack");
-    if (host == NULL && stack != NULL && strstr(stack, "://") != NULL)
-        host = stack;
-    if (host == NULL)
-        host = getenv("K6_CLOUD_HOST");
-    int rc = host != NULL && host[0] != '\0' ? replace(&l->config.host, host) : 0;
-    return rc == 0 ? cloud_config_check(&l->config) : rc;
-}
-
-static int choose_token(struct login *l)
-{
-    char token[CLOUD_TOKEN_MAX];
-    const char *given = flag_values_get(&l->flags, "token");
-    if (given != NULL && given[0] != '\0')
-        return replace(&l->config.token, given);
-    int rc = read_token(token);
-    return rc == 0 ? replace(&l->config.token, token) : rc;
-}
-
-static int login_show(struct login *l)
-{
-    CLEANUP(buf_fini) struct buf masked;
-    buf_init(&masked, CLOUD_TOKEN_MAX + 1);
-    const char *token = l->config.token;
-    if (token != NULL)
-        cloud_login_mask(token, &masked);
-    printf("  token: %s\n  host: %s\n  file: %s\n",
-           token != NULL && buf_cstr(&masked) ? buf_cstr(&masked) : "<not set>", l->config.host,
-           buf_cstr(&l->config_path));
-    return 0;
-}
-
-static int login_keep(struct login *l)
-{
-    const char *path = buf_cstr(&l->config_path);
-    int rc = choose_host(l);
-    if (rc == 0)
-        rc = choose_token(l);
-    if (rc == 0)
-        rc = check_with_cloud(l);
-    if (rc == 0)
-        rc = cloud_login_write(path, l->config.token, l->config.host);
-    if (rc == 0)
-        printf("Logged in to the cloud at %s; the token is kept in %s\n", l->config.host, path);
-    return rc;
-}
-
-static int login_reset(struct login *l)
-{
-    const char *path = buf_cstr(&l->config_path);
-    int rc = cloud_login_write(path, NULL, NULL);
-    if (rc == 0)
-        printf("Token and host are forgotten (%s)\n", path);
-    return rc;
-}
-
-static int find_config_path(struct login *l)
-{
-    const char *path = flag_values_get(&l->flags, "config");
-    if (path == NULL || path[0] == '\0')
-        path = getenv("K6_CONFIG");
-    if (path != NULL && path[0] != '\0')
-        buf_z(&l->config_path, path);
-    else
-        config_default_path(&l->config_path);
-    return buf_cstr(&l->config_path) == NULL ? err_set_errno(-ENOMEM, "login") : 0;
-}
-
-static int login_with(struct login *l, int argc, char **argv)
-{
-    int rc = command_parse("cloud login", &l->flags, &l->arena, argc, argv);
-    if (rc != 0)
-        return rc;
-    if (l->flags.args_len > 0)
-        return err_exit(err_set(E_CONFIG, "accepts 0 arg(s), received %zu", l->flags.args_len),
-                        255);
-    rc = find_config_path(l);
-    if (rc == 0 && flag_values_bool(&l->flags, "reset"))
-        return login_reset(l);
-    if (rc == 0)
-        rc = cloud_cmd_settings(buf_cstr(&l->config_path), &l->config);
-    if (rc < 0)
-        return rc;
-    return flag_values_bool(&l->flags, "show") ? login_show(l) : login_keep(l);
-}
-
-static int cloud_login(int argc, char **argv)
-{
-    struct login *l = mem_calloc(1, sizeof *l);
-    if (l == NULL)
-        return err_set_errno(-ENOMEM, "login");
-    arena_init(&l->arena, 1 << 20);
-    buf_init(&l->config_path, 8192);
-    int rc = login_with(l, argc, argv);
-    rc = MIN(rc, 0); /* the help was asked for */
-    if (rc < 0 && err_get()->exit_code == 0)
-        (void)err_exit(rc, 255);
-    arena_fini(&l->arena);
-    buf_fini(&l->config_path);
-    cloud_config_fini(&l->config);
-    mem_free(l);
-    return rc;
-}
-
-int cmd_login(int argc, char **argv)
-{
-    if (argc >= 2 && strcmp(argv[1], "cloud") == 0)
-        return cloud_login(argc - 1, argv + 1);
-    if (argc >= 2 && strcmp(argv[1], "influxdb") == 0)
-        return err_exit(err_set(E_UNSUPPORTED, "login influxdb isn't there: name the database with "
-                                               "--out influxdb=URL"),
-                        255);
-    return err_exit(err_set(E_CONFIG, "login: say where: `%s login cloud`", program_name()), 255);
-}
-
 /* ---- cloud ---- */
 
 int cmd_cloud(int argc, char **argv)
@@ -410,7 +190,7 @@ int cmd_cloud(int argc, char **argv)
     if (strcmp(name, "run") == 0)
         return cloud_run(argc - 1, argv + 1);
     if (strcmp(name, "login") == 0)
-        return cloud_login(argc - 1, argv + 1);
+        return cmd_cloud_login(argc - 1, argv + 1);
     if (strcmp(name, "upload") == 0)
         return cloud_upload(argc - 1, argv + 1);
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)

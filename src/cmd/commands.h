@@ -10,12 +10,13 @@
 #include "base/attr.h"
 #include "cmd/flags.h"
 
-NODISCARD int cmd_archive(int argc, char **argv);    /* cmd_archive.c */
-NODISCARD int cmd_inspect(int argc, char **argv);    /* cmd_archive.c */
-NODISCARD int cmd_cloud(int argc, char **argv);      /* cloud run, cloud login, … (cmd_cloud.c) */
-NODISCARD int cmd_login(int argc, char **argv);      /* older: login cloud (cmd_cloud.c) */
-NODISCARD int cmd_complete(int argc, char **argv);   /* cmd_completion.c */
-NODISCARD int cmd_completion(int argc, char **argv); /* cmd_completion.c */
+NODISCARD int cmd_archive(int argc, char **argv); /* cmd_archive.c */
+NODISCARD int cmd_inspect(int argc, char **argv); /* cmd_archive.c */
+NODISCARD int cmd_cloud(int argc, char **argv);   /* cloud run, cloud login, … (cmd_cloud.c) */
+NODISCARD int cmd_cloud_login(int argc, char **argv); /* cmd_login.c */
+NODISCARD int cmd_login(int argc, char **argv);       /* older: login cloud (cmd_login.c) */
+NODISCARD int cmd_complete(int argc, char **argv);    /* cmd_completion.c */
+NODISCARD int cmd_completion(int argc, char **argv);  /* cmd_completion.c */
 NODISCARD int cmd_deps(int argc, char **argv);
 NODISCARD int cmd_features(int argc, char **argv);
 NODISCARD int cmd_new(int argc, char **argv);

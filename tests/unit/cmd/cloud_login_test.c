@@ -45,11 +45,23 @@ static void expect_section(const char *want)
     assert_string_equal(buf_cstr(&section), want);
 }
 
+static int write_login(const char *token, const char *host, int64_t stack)
+{
+    struct cloud_login login = {
+        .token = token,
+        .host = host,
+        .stack_url = stack ? "my-team" : NULL,
+        .stack_id = stack,
+        .default_project_id = stack,
+    };
+    return cloud_login_write(path, &login);
+}
+
 static void test_keeps_what_else_is_there(void **state)
 {
     (void)state;
     expect_section("{}"); /* no file yet */
-    assert_int_equal(cloud_login_write(path, "secret", "http://h"), 0);
+    assert_int_equal(write_login("secret", "http://h", 0), 0);
     expect_section("{\"token\":\"secret\",\"host\":\"http://h\"}");
 
     struct stat st;
@@ -62,12 +74,13 @@ static void test_keeps_what_else_is_there(void **state)
           f);
     fclose(f);
     assert_int_equal(chmod(path, 0644), 0);
-    assert_int_equal(cloud_login_write(path, "new", "http://i"), 0);
-    expect_section("{\"name\":\"n\",\"token\":\"new\",\"host\":\"http://i\"}");
+    assert_int_equal(write_login("new", "http://i", 7), 0);
+    expect_section("{\"name\":\"n\",\"token\":\"new\",\"host\":\"http://i\","
+                   "\"stackURL\":\"my-team\",\"stackID\":7,\"defaultProjectID\":7}");
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
 
-    assert_int_equal(cloud_login_write(path, NULL, NULL), 0);
+    assert_int_equal(write_login(NULL, NULL, 0), 0);
     expect_section("{\"name\":\"n\"}");
     CLEANUP(buf_fini) struct buf text;
     buf_init(&text, 10000);
@@ -83,7 +96,7 @@ static void test_broken_file_is_left_alone(void **state)
     assert_non_null(f);
     fputs("{\"vus\":", f);
     fclose(f);
-    assert_int_equal(cloud_login_write(path, "t", "http://h"), E_CONFIG);
+    assert_int_equal(write_login("t", "http://h", 0), E_CONFIG);
     assert_non_null(strstr(err_message(), path));
     CLEANUP(buf_fini) struct buf text;
     buf_init(&text, 10000);
@@ -99,6 +112,8 @@ static void test_masks(void **state)
     } cases[] = {
         {"", ""},
         {"short", "*****"},
+        {"0123456789a", "***********"},
+        {"0123456789ab", "0123****89ab"},
         {"0123456789abcdef", "0123********cdef"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
