@@ -10,7 +10,9 @@
 #define CLEANUP(fn)  __attribute__((cleanup(fn)))
 #define PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define UNUSED       __attribute__((unused))
-#define NORETURN     __attribute__((noreturn))
+/* Of functions that are rarely called from hot ones, and shouldn't weigh on them. */
+#define COLD     __attribute__((cold, noinline))
+#define NORETURN __attribute__((noreturn))
 
 /* Before the prototype of whatever may suspend the calling coroutine.  No mark, no suspension. */
 #define YIELDS

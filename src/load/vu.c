@@ -98,10 +98,12 @@ static struct tagset *window_tags(const struct vu *v, const struct scenario *s)
 /* Metadata, not a tag: it would make a series of each iteration. */
 static void set_number(struct vu *v, enum system_tag t, uint64_t n)
 {
+    if (!tag_on(v, t))
+        return;
     char text[24];
     int len = snprintf(text, sizeof text, "%llu", (unsigned long long)n);
-    if (tag_on(v, t) && metadata_set(&v->metadata, str_of(system_tag_name(t)),
-                                     str_new(text, (size_t)len)) == -ENOMEM)
+    struct str number = str_new(text, (size_t)len);
+    if (metadata_set(&v->metadata, str_of(system_tag_name(t)), number) == -ENOMEM)
         log_warning("no memory for the metadata of virtual user %u", v->host.vu_id);
 }
 

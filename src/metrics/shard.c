@@ -415,8 +415,8 @@ static void chunk_add_metadata(struct sample_chunk *c, struct sample *x, struct 
 }
 
 /* `n` samples of the same moment and tags; the metrics in x[] are those of neighbouring ids. */
-static void sample_add(struct shard *s, const struct metric *m, const struct tagset *tags,
-                       struct metadata *meta, const double *values, size_t n, int64_t wall_ns)
+static COLD void sample_add(struct shard *s, const struct metric *m, const struct tagset *tags,
+                            struct metadata *meta, const double *values, size_t n, int64_t wall_ns)
 {
     if (s->chunk && s->chunk->len + n > SAMPLES_PER_CHUNK)
         shard_flush_samples(s);
@@ -442,8 +442,8 @@ static void sample_add(struct shard *s, const struct metric *m, const struct tag
         shard_flush_samples(s);
 }
 
-static void sample_add_http(struct shard *s, const struct tagset *tags, struct metadata *meta,
-                            const struct http_sample *h, int64_t wall_ns)
+static COLD void sample_add_http(struct shard *s, const struct tagset *tags, struct metadata *meta,
+                                 const struct http_sample *h, int64_t wall_ns)
 {
     const double values[HTTP_LEN] = {
         [METRIC_HTTP_REQS - HTTP_FIRST] = 1,
