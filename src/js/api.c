@@ -54,16 +54,63 @@ bool js_only_in_init(JSContext *ctx, const char *what)
 
 /* ---- errors --------------------------------------------------------------------------------- */
 
-static JSValue throw_named(JSContext *ctx, const char *name, const char *message)
+/* GoError.prototype, borrowed, made at the first call; an exception value without memory. */
+static JSValueConst go_error_proto(JSContext *ctx)
 {
-    JSValue e = JS_NewError(ctx);
-    if (JS_IsException(e))
-        return e;
-    JS_DefinePropertyValueStr(ctx, e, "message", JS_NewString(ctx, message),
+    struct js_vm *vm = js_vm_of(ctx);
+    if (JS_IsObject(vm->go_error_proto))
+        return vm->go_error_proto;
+    JSValue error = JS_NewError(ctx);
+    if (JS_IsException(error))
+        return error;
+    JSValue parent = JS_GetPrototype(ctx, error);
+    JSValue proto = JS_NewObjectProto(ctx, parent);
+    JS_FreeValue(ctx, parent);
+    JS_FreeValue(ctx, error);
+    if (JS_IsException(proto))
+        return proto;
+    JS_DefinePropertyValueStr(ctx, proto, "name", JS_NewString(ctx, "GoError"),
                               JS_PROP_WRITABLE | JS_PROP_CONFIGURABLE);
-    JS_DefinePropertyValueStr(ctx, e, "name", JS_NewString(ctx, name),
-                              JS_PROP_WRITABLE | JS_PROP_CONFIGURABLE);
-    return JS_Throw(ctx, e);
+    vm->go_error_proto = proto;
+    return proto;
+}
+
+static JSValue go_error(JSContext *ctx, JSValue message)
+{
+    JSValueConst proto = go_error_proto(ctx);
+    JSValue e = JS_IsException(proto) ? proto : JS_NewError(ctx);
+    if (JS_IsException(e) || JS_SetPrototype(ctx, e, proto) < 0 ||
+        JS_DefinePropertyValueStr(ctx, e, "message", message,
+                                  JS_PROP_WRITABLE | JS_PROP_CONFIGURABLE) < 0) {
+        JS_FreeValue(ctx, e);
+        return JS_EXCEPTION;
+    }
+    return e;
+}
+
+static JSValue go_error_new(JSContext *ctx, JSValueConst new_target, int argc, JSValueConst *argv)
+{
+    (void)new_target;
+    JSValueConst message = js_arg(argc, argv, 0);
+    JSValue text = JS_IsUndefined(message) ? JS_NewString(ctx, "") : JS_ToString(ctx, message);
+    return JS_IsException(text) ? text : go_error(ctx, text);
+}
+
+JSValue js_go_error_class(JSContext *ctx)
+{
+    JSValueConst proto = go_error_proto(ctx);
+    if (JS_IsException(proto))
+        return JS_EXCEPTION;
+    JSValue fn = JS_NewCFunction2(ctx, go_error_new, "GoError", 1, JS_CFUNC_constructor_or_func, 0);
+    if (!JS_IsException(fn))
+        JS_SetConstructor(ctx, fn, proto);
+    return fn;
+}
+
+static JSValue throw_go_error(JSContext *ctx, const char *message)
+{
+    JSValue e = go_error(ctx, JS_NewString(ctx, message));
+    return JS_IsException(e) ? e : JS_Throw(ctx, e);
 }
 
 JSValue js_throw(JSContext *ctx, const char *fmt, ...)
@@ -73,7 +120,7 @@ JSValue js_throw(JSContext *ctx, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(message, sizeof message, fmt, ap);
     va_end(ap);
-    return throw_named(ctx, "GoError", message);
+    return throw_go_error(ctx, message);
 }
 
 JSValue js_throw_type(JSContext *ctx, const char *fmt, ...)
@@ -97,7 +144,7 @@ JSValue js_throw_err(JSContext *ctx, int rc)
         return JS_Throw(ctx, e);
     }
     bool said = err_get()->code == rc;
-    return throw_named(ctx, "GoError", said ? err_message() : err_code_text(rc));
+    return throw_go_error(ctx, said ? err_message() : err_code_text(rc));
 }
 
 int js_check_slice(JSContext *ctx)

@@ -42,6 +42,22 @@ enum js_api_id {
     JS_API_LEN,
 };
 
+/* Functions that a `for … in` sees, as it sees those of k6's objects; QuickJS's JS_CFUNC_DEF()
+ * hides them, as the language does with its own. */
+#define JS_API_FUNC(fn_name, args, fn)                                                             \
+    {                                                                                              \
+        .name = (fn_name), .prop_flags = JS_PROP_C_W_E, .def_type = JS_DEF_CFUNC, .u = {           \
+            .func = {(args), JS_CFUNC_generic, {.generic = (fn)}}                                  \
+        }                                                                                          \
+    }
+#define JS_API_MAGIC_FUNC(fn_name, args, fn, fn_magic)                                             \
+    {                                                                                              \
+        .name = (fn_name), .prop_flags = JS_PROP_C_W_E, .def_type = JS_DEF_CFUNC,                  \
+        .magic = (fn_magic), .u = {                                                                \
+            .func = {(args), JS_CFUNC_generic_magic, {.generic_magic = (fn)}}                      \
+        }                                                                                          \
+    }
+
 struct js_api_module {
     enum js_api_id id;
     const char *name; /* "k6/http" */
@@ -98,6 +114,8 @@ NODISCARD bool js_only_in_init(JSContext *ctx, const char *what);
 /* Throws what `rc` and the error slot say, as an Error named GoError like k6's; -ECANCELED as an
  * exception that no catch sees, -ENOMEM as out of memory.  Returns JS_EXCEPTION. */
 JSValue js_throw_err(JSContext *ctx, int rc);
+/* The class of what js_throw_err() and js_throw() throw; new ones are the script's to make, too. */
+JSValue js_go_error_class(JSContext *ctx);
 /* An Error named GoError with this message.  Returns JS_EXCEPTION. */
 JSValue js_throw(JSContext *ctx, const char *fmt, ...) PRINTF(2, 3);
 JSValue js_throw_type(JSContext *ctx, const char *fmt, ...) PRINTF(2, 3); /* TypeError */

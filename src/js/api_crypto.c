@@ -351,8 +351,8 @@ static JSValue method_digest(JSContext *ctx, JSValueConst this_val, int argc, JS
 }
 
 static const JSCFunctionListEntry hasher_methods[] = {
-    JS_CFUNC_DEF("digest", 1, method_digest),
-    JS_CFUNC_DEF("update", 1, method_update),
+    JS_API_FUNC("digest", 1, method_digest),
+    JS_API_FUNC("update", 1, method_update),
 };
 
 static int crypto_fill(JSContext *ctx, JSValueConst object)
@@ -376,8 +376,13 @@ static JSValue hash(JSContext *ctx, JSValueConst this_val, int argc, JSValueCons
 {
     (void)this_val;
     CLEANUP(hasher_fini) struct hasher h = {0};
-    if (hasher_begin(ctx, &h, (enum algorithm)magic) < 0 ||
-        hasher_update(ctx, &h, js_arg(argc, argv, 0)) < 0)
+    CLEANUP(js_input_fini) struct js_input in = {0};
+    JSValueConst data = js_arg(argc, argv, 0);
+    if (!js_input_is(ctx, data))
+        return js_throw(ctx, "%s failed: invalid type %s, expected string, []byte or ArrayBuffer",
+                        algorithms[magic].name, js_input_type(ctx, data));
+    if (js_input_of(ctx, data, &in) < 0 || hasher_begin(ctx, &h, (enum algorithm)magic) < 0 ||
+        digest_update(ctx, &h.digest, in.bytes) < 0)
         return JS_EXCEPTION;
     return hasher_value(ctx, &h, js_arg(argc, argv, 1));
 }
@@ -438,20 +443,20 @@ static JSValue hex_encode(JSContext *ctx, JSValueConst this_val, int argc, JSVal
 }
 
 static const JSCFunctionListEntry functions[] = {
-    JS_CFUNC_DEF("createHMAC", 2, create_hmac),
-    JS_CFUNC_DEF("createHash", 1, create_hash),
-    JS_CFUNC_DEF("hexEncode", 1, hex_encode),
-    JS_CFUNC_DEF("hmac", 4, hmac),
-    JS_CFUNC_MAGIC_DEF("md4", 2, hash, MD4),
-    JS_CFUNC_MAGIC_DEF("md5", 2, hash, MD5),
-    JS_CFUNC_DEF("randomBytes", 1, random_bytes),
-    JS_CFUNC_MAGIC_DEF("ripemd160", 2, hash, RIPEMD160),
-    JS_CFUNC_MAGIC_DEF("sha1", 2, hash, SHA1),
-    JS_CFUNC_MAGIC_DEF("sha256", 2, hash, SHA256),
-    JS_CFUNC_MAGIC_DEF("sha384", 2, hash, SHA384),
-    JS_CFUNC_MAGIC_DEF("sha512", 2, hash, SHA512),
-    JS_CFUNC_MAGIC_DEF("sha512_224", 2, hash, SHA512_224),
-    JS_CFUNC_MAGIC_DEF("sha512_256", 2, hash, SHA512_256),
+    JS_API_FUNC("createHMAC", 2, create_hmac),
+    JS_API_FUNC("createHash", 1, create_hash),
+    JS_API_FUNC("hexEncode", 1, hex_encode),
+    JS_API_FUNC("hmac", 4, hmac),
+    JS_API_MAGIC_FUNC("md4", 2, hash, MD4),
+    JS_API_MAGIC_FUNC("md5", 2, hash, MD5),
+    JS_API_FUNC("randomBytes", 1, random_bytes),
+    JS_API_MAGIC_FUNC("ripemd160", 2, hash, RIPEMD160),
+    JS_API_MAGIC_FUNC("sha1", 2, hash, SHA1),
+    JS_API_MAGIC_FUNC("sha256", 2, hash, SHA256),
+    JS_API_MAGIC_FUNC("sha384", 2, hash, SHA384),
+    JS_API_MAGIC_FUNC("sha512", 2, hash, SHA512),
+    JS_API_MAGIC_FUNC("sha512_224", 2, hash, SHA512_224),
+    JS_API_MAGIC_FUNC("sha512_256", 2, hash, SHA512_256),
 };
 
 const struct js_api_module js_api_crypto = {

@@ -47,16 +47,15 @@ static JSValue b64encode(JSContext *ctx, JSValueConst this_val, int argc, JSValu
 static JSValue b64decode(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
 {
     (void)this_val;
-    CLEANUP(js_input_fini) struct js_input in = {0};
-    CLEANUP(js_text_fini) struct js_text name = {0}, format = {0};
-    if (js_input_of(ctx, js_arg(argc, argv, 0), &in) < 0 ||
+    CLEANUP(js_text_fini) struct js_text in = {0}, name = {0}, format = {0};
+    if (js_word_of(ctx, js_arg(argc, argv, 0), &in) < 0 ||
         js_word_of(ctx, js_arg(argc, argv, 1), &name) < 0 ||
         js_word_of(ctx, js_arg(argc, argv, 2), &format) < 0)
         return JS_EXCEPTION;
     CLEANUP(buf_fini) struct buf out;
     buf_init(&out, JS_BASE64_MAX);
     size_t bad_at = 0;
-    int rc = base64_decode(&out, form_of(name.s), in.bytes, &bad_at);
+    int rc = base64_decode(&out, form_of(name.s), in.s, &bad_at);
     if (rc == E_CORRUPT)
         return js_throw(ctx, "illegal base64 data at input byte %zu", bad_at);
     if (rc < 0)
@@ -67,8 +66,8 @@ static JSValue b64decode(JSContext *ctx, JSValueConst this_val, int argc, JSValu
 }
 
 static const JSCFunctionListEntry functions[] = {
-    JS_CFUNC_DEF("b64decode", 3, b64decode),
-    JS_CFUNC_DEF("b64encode", 2, b64encode),
+    JS_API_FUNC("b64decode", 3, b64decode),
+    JS_API_FUNC("b64encode", 2, b64encode),
 };
 
 const struct js_api_module js_api_encoding = {

@@ -183,6 +183,7 @@ static JSValue http_url(JSContext *ctx, JSValueConst this_val, int argc, JSValue
     JS_SetOpaque(v, e);
     JS_DefinePropertyValueStr(ctx, v, "name", js_new_str(ctx, e->name), JS_PROP_C_W_E);
     JS_DefinePropertyValueStr(ctx, v, "url", js_new_str(ctx, e->text), JS_PROP_C_W_E);
+    JS_DefinePropertyValueStr(ctx, v, "clean_url", js_new_str(ctx, e->url.clean), JS_PROP_C_W_E);
     return v;
 }
 
@@ -1313,13 +1314,13 @@ static int http_fill(JSContext *ctx, JSValueConst object)
     return JS_DefinePropertyValueStr(ctx, object, "CookieJar", jar, JS_PROP_C_W_E) < 0 ? -1 : 0;
 }
 
-#define VERB(name, length, function, verb) JS_CFUNC_MAGIC_DEF(name, length, function, verb)
+#define VERB(name, length, function, verb) JS_API_MAGIC_FUNC(name, length, function, verb)
 #define TEXT(name, text)                   JS_PROP_STRING_DEF(name, text, JS_PROP_ENUMERABLE)
 
 static const JSCFunctionListEntry http_list[] = {
-    JS_CFUNC_DEF("url", 1, http_url),
-    JS_CFUNC_DEF("cookieJar", 0, http_cookie_jar),
-    JS_CFUNC_DEF("file", 3, http_file),
+    JS_API_FUNC("url", 1, http_url),
+    JS_API_FUNC("cookieJar", 0, http_cookie_jar),
+    JS_API_FUNC("file", 3, http_file),
     VERB("get", 2, http_bodiless, VERB_GET),
     VERB("head", 2, http_bodiless, VERB_HEAD),
     VERB("post", 3, http_verb, VERB_POST),
@@ -1327,11 +1328,11 @@ static const JSCFunctionListEntry http_list[] = {
     VERB("patch", 3, http_verb, VERB_PATCH),
     VERB("del", 3, http_verb, VERB_DEL),
     VERB("options", 3, http_verb, VERB_OPTIONS),
-    JS_CFUNC_DEF("request", 4, http_request),
-    JS_CFUNC_DEF("asyncRequest", 4, http_async_request),
-    JS_CFUNC_DEF("batch", 1, http_batch),
-    JS_CFUNC_DEF("setResponseCallback", 1, http_set_response_callback),
-    JS_CFUNC_DEF("expectedStatuses", 1, http_expected_statuses),
+    JS_API_FUNC("request", 4, http_request),
+    JS_API_FUNC("asyncRequest", 4, http_async_request),
+    JS_API_FUNC("batch", 1, http_batch),
+    JS_API_FUNC("setResponseCallback", 1, http_set_response_callback),
+    JS_API_FUNC("expectedStatuses", 1, http_expected_statuses),
     TEXT("TLS_1_0", "tls1.0"),
     TEXT("TLS_1_1", "tls1.1"),
     TEXT("TLS_1_2", "tls1.2"),

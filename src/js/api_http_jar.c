@@ -201,10 +201,10 @@ static JSValue jar_delete(JSContext *ctx, JSValueConst this_val, int argc, JSVal
 }
 
 static const JSCFunctionListEntry jar_methods[] = {
-    JS_CFUNC_DEF("cookiesForURL", 1, jar_cookies_for_url),
-    JS_CFUNC_DEF("set", 4, jar_set),
-    JS_CFUNC_DEF("clear", 1, jar_clear),
-    JS_CFUNC_DEF("delete", 2, jar_delete),
+    JS_API_FUNC("cookiesForURL", 1, jar_cookies_for_url),
+    JS_API_FUNC("set", 4, jar_set),
+    JS_API_FUNC("clear", 1, jar_clear),
+    JS_API_FUNC("delete", 2, jar_delete),
 };
 
 static JSValue new_cookie_jar(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)

@@ -300,9 +300,9 @@ static JSValue k6_random_seed(JSContext *ctx, JSValueConst this_val, int argc, J
 }
 
 static const JSCFunctionListEntry functions[] = {
-    JS_CFUNC_DEF("check", 3, k6_check), JS_CFUNC_DEF("fail", 1, k6_fail),
-    JS_CFUNC_DEF("group", 2, k6_group), JS_CFUNC_DEF("randomSeed", 1, k6_random_seed),
-    JS_CFUNC_DEF("sleep", 1, k6_sleep),
+    JS_API_FUNC("check", 3, k6_check), JS_API_FUNC("fail", 1, k6_fail),
+    JS_API_FUNC("group", 2, k6_group), JS_API_FUNC("randomSeed", 1, k6_random_seed),
+    JS_API_FUNC("sleep", 1, k6_sleep),
 };
 
 const struct js_api_module js_api_k6 = {

@@ -5,10 +5,10 @@
 #include "js/event.h"
 
 static const JSCFunctionListEntry functions[] = {
-    JS_CFUNC_DEF("clearInterval", 1, event_clear_timer),
-    JS_CFUNC_DEF("clearTimeout", 1, event_clear_timer),
-    JS_CFUNC_MAGIC_DEF("setInterval", 2, event_set_timer, 1),
-    JS_CFUNC_MAGIC_DEF("setTimeout", 2, event_set_timer, 0),
+    JS_API_FUNC("clearInterval", 1, event_clear_timer),
+    JS_API_FUNC("clearTimeout", 1, event_clear_timer),
+    JS_API_MAGIC_FUNC("setInterval", 2, event_set_timer, 1),
+    JS_API_MAGIC_FUNC("setTimeout", 2, event_set_timer, 0),
 };
 
 const struct js_api_module js_api_timers = {

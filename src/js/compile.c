@@ -32,23 +32,23 @@ static void loader_failed(struct js_program *p, JSContext *ctx, int rc)
 static char *template_normalize(JSContext *ctx, const char *base, const char *name, void *opaque)
 {
     struct js_program *p = opaque;
-    struct buf out;
+    CLEANUP(buf_fini) struct buf out;
     buf_init(&out, JS_PATH_MAX);
-    char *result = NULL;
-    int rc = program_resolve(p, str_of(base), str_of(name), &out);
+    struct js_import what = {.spec = str_of(name), .from = str_of(base)};
+    int rc = program_resolve(p, what.from, what.spec, &out);
+    what.name = buf_view(&out);
     /* Here, and not in the loader, the specifier is still as it was written. */
     uint32_t unit;
-    if (rc == 0 && !specifier_is_builtin(buf_view(&out)))
-        rc = program_unit_load(p, &(struct js_import){str_of(name), buf_view(&out), str_of(base)},
-                               &unit);
+    if (rc == 0 && specifier_is_builtin(what.name))
+        rc = program_builtin_check(what.name);
     else if (rc == 0)
-        rc = program_builtin_import(p, buf_view(&out));
-    if (rc < 0)
-        loader_failed(p, ctx, rc);
-    else
-        result = js_strndup(ctx, (const char *)out.data, out.len);
-    buf_fini(&out);
-    return result;
+        rc = program_unit_load(p, &what, &unit);
+    if (rc == 0)
+        return js_strndup(ctx, what.name.ptr, what.name.len);
+    if (rc != E_SCRIPT) /* which is a place in the imported file already */
+        rc = program_blame(p, &what, rc);
+    loader_failed(p, ctx, rc);
+    return NULL;
 }
 
 static int no_init(JSContext *ctx, JSModuleDef *m)

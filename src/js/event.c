@@ -110,7 +110,7 @@ JSValue event_set_timer(JSContext *ctx, JSValueConst this_val, int argc, JSValue
     const char *name = magic ? "setInterval" : "setTimeout";
     struct events *e = &js_vm_of(ctx)->events;
     if (!JS_IsFunction(ctx, js_arg(argc, argv, 0)))
-        return js_throw_type(ctx, "%s requires a function as its first argument", name);
+        return js_throw(ctx, "%s's callback isn't a callable function", name);
     double ms = 0;
     if (argc > 1 && JS_ToFloat64(ctx, &ms, argv[1]) < 0)
         return JS_EXCEPTION;

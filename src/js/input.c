@@ -3,7 +3,7 @@
 #include <math.h>
 
 /* k6 names the type as its own language does, and scripts' logs are full of it. */
-static const char *type_name(JSContext *ctx, JSValueConst v)
+const char *js_input_type(JSContext *ctx, JSValueConst v)
 {
     if (js_is_nullish(v))
         return "<nil>";
@@ -17,6 +17,12 @@ static const char *type_name(JSContext *ctx, JSValueConst v)
     return JS_IsArray(ctx, v) > 0 ? "[]interface {}" : "map[string]interface {}";
 }
 
+bool js_input_is(JSContext *ctx, JSValueConst v)
+{
+    struct str bytes;
+    return JS_IsString(v) || js_bytes_of(ctx, v, &bytes);
+}
+
 int js_input_of(JSContext *ctx, JSValueConst v, struct js_input *ret)
 {
     *ret = (struct js_input){.bytes = STR_EMPTY};
@@ -28,7 +34,7 @@ int js_input_of(JSContext *ctx, JSValueConst v, struct js_input *ret)
     }
     if (js_bytes_of(ctx, v, &ret->bytes))
         return 0;
-    js_throw(ctx, "invalid type %s, expected string, []byte or ArrayBuffer", type_name(ctx, v));
+    js_throw(ctx, "invalid type %s, expected string, []byte or ArrayBuffer", js_input_type(ctx, v));
     return -1;
 }
 

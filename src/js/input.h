@@ -16,6 +16,9 @@ struct js_input {
 /* Text as UTF-8, an ArrayBuffer or a typed array.  0, or -1 with an exception pending
  * that says which type came instead. */
 NODISCARD int js_input_of(JSContext *ctx, JSValueConst v, struct js_input *ret);
+/* Whether it will do, and what a message calls a value that won't. */
+bool js_input_is(JSContext *ctx, JSValueConst v);
+const char *js_input_type(JSContext *ctx, JSValueConst v);
 void js_input_fini(struct js_input *in); /* for CLEANUP() */
 
 /* A word that chooses among possibilities: the text of `v`, "" for undefined and null.  0, or -1

@@ -68,12 +68,9 @@ static void class_name(JSContext *ctx, JSValueConst v, char *name, size_t size)
 
 static void append_hex(struct buf *out, struct str bytes)
 {
-    enum { SHOWN_MAX = 50 };
     buf_z(out, "ArrayBuffer { [Uint8Contents]: <");
-    for (size_t i = 0; i < MIN(bytes.len, (size_t)SHOWN_MAX); i++)
+    for (size_t i = 0; i < bytes.len && out->err == 0; i++)
         buf_printf(out, "%s%02x", i > 0 ? " " : "", (unsigned)(uint8_t)bytes.ptr[i]);
-    if (bytes.len > SHOWN_MAX)
-        buf_printf(out, " ... %zu more bytes", bytes.len - SHOWN_MAX);
     buf_printf(out, ">, byteLength: %zu }", bytes.len);
 }
 
@@ -127,8 +124,8 @@ static void append_date(JSContext *ctx, struct buf *out, JSValueConst v)
     JSValue text = JS_Invoke(ctx, v, atom, 0, NULL);
     JS_FreeAtom(ctx, atom);
     if (JS_IsException(text)) {
-        drop_exception(ctx);
-        buf_z(out, "Invalid Date");
+        drop_exception(ctx); /* it is no date */
+        buf_z(out, "{}");
         return;
     }
     append_text(ctx, out, text, true);

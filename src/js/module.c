@@ -3,7 +3,8 @@
  *
  * ES modules are read from the program's image when something imports them.  A CommonJS file runs
  * when it is first asked for; for an import it becomes a module whose exports are what it has put
- * on `exports` by then, and whose default is exports.default, or else exports itself.
+ * on `exports` by then, and whose default is exports.default, or else exports itself.  As in k6, a
+ * default that isn't exported by that name isn't in the module's namespace object.
  */
 #include <errno.h>
 #include <string.h>
@@ -89,6 +90,7 @@ static JSModuleDef *api_module(JSContext *ctx, const char *name)
     JSModuleDef *def = JS_NewCModule(ctx, name, api_evaluate);
     if (!def || JS_AddModuleExport(ctx, def, "default") < 0)
         return NULL;
+    JS_HideModuleDefault(def);
     for (int i = 0; i < m->list_len; i++)
         if (JS_AddModuleExport(ctx, def, m->list[i].name) < 0)
             return NULL;
@@ -238,10 +240,19 @@ static int commonjs_evaluate(JSContext *ctx, JSModuleDef *def)
     return JS_SetModuleExport(ctx, def, "default", fallback);
 }
 
+struct naming {
+    JSModuleDef *def;
+    bool has_default;
+};
+
 static int commonjs_name_each(JSContext *ctx, void *arg, struct str key, JSValueConst value)
 {
     (void)value;
-    return str_eqz(key, "default") ? 0 : JS_AddModuleExport(ctx, arg, key.ptr);
+    struct naming *n = arg;
+    if (!str_eqz(key, "default"))
+        return JS_AddModuleExport(ctx, n->def, key.ptr);
+    n->has_default = true;
+    return 0;
 }
 
 static JSModuleDef *commonjs_module(struct js_vm *vm, uint32_t unit)
@@ -253,8 +264,11 @@ static JSModuleDef *commonjs_module(struct js_vm *vm, uint32_t unit)
     JSModuleDef *def = JS_NewCModule(ctx, vm->program->units[unit].name, commonjs_evaluate);
     if (def && JS_AddModuleExport(ctx, def, "default") < 0)
         def = NULL;
-    if (def && JS_IsObject(exports) && js_each(ctx, exports, commonjs_name_each, def) < 0)
+    struct naming naming = {def, false};
+    if (def && JS_IsObject(exports) && js_each(ctx, exports, commonjs_name_each, &naming) < 0)
         def = NULL;
+    if (def && !naming.has_default)
+        JS_HideModuleDefault(def);
     JS_FreeValue(ctx, exports);
     return def;
 }

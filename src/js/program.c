@@ -120,6 +120,16 @@ static int file_read(struct js_program *p, struct str path)
     return rc < 0 ? rc : file_add(p, path, data, len);
 }
 
+/* Why a file that hasn't been read can't be read any more. */
+static int file_missed(struct str path)
+{
+    struct stat st;
+    char *z = str_dup(path);
+    int rc = !z ? -ENOMEM : stat(z, &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? -EISDIR : E_NOT_FOUND;
+    mem_free(z);
+    return rc;
+}
+
 int program_file(struct js_program *p, struct str path, struct js_file *ret)
 {
     if (p->bundled)
@@ -127,7 +137,7 @@ int program_file(struct js_program *p, struct str path, struct js_file *ret)
     if (file_find(p, path, ret) == 0)
         return 0;
     if (p->sealed)
-        return E_NOT_FOUND;
+        return file_missed(path);
     int rc = file_read(p, path);
     return rc < 0 ? rc : file_find(p, path, ret);
 }
@@ -199,11 +209,8 @@ static void append_place(struct js_program *p, const struct js_import *what, str
     }
 }
 
-/* Adds to the message of `rc` who wanted the module. */
-static int blame(struct js_program *p, const struct js_import *what, int rc)
+int program_blame(struct js_program *p, const struct js_import *what, int rc)
 {
-    if (what->from.len == 0)
-        return err_exit(rc, EXIT_SCRIPT);
     CLEANUP(buf_fini) struct buf text;
     buf_init(&text, ERR_MESSAGE_MAX);
     buf_z(&text, err_message());
@@ -211,9 +218,7 @@ static int blame(struct js_program *p, const struct js_import *what, int rc)
     append_place(p, what, &text);
     buf_byte(&text, '\n');
     const char *z = buf_cstr(&text);
-    if (z)
-        rc = err_set(rc, "%s", z);
-    return err_exit(rc, EXIT_SCRIPT);
+    return err_exit(z ? err_set(rc, "%s", z) : rc, EXIT_SCRIPT);
 }
 
 static int not_found(struct str spec)
@@ -225,7 +230,7 @@ static int not_found(struct str spec)
 }
 
 /* Says why the module's file can't be had. */
-static int no_file(struct js_program *p, const struct js_import *what, int rc)
+static int no_file(const struct js_import *what, int rc)
 {
     if (specifier_is_remote(what->name))
         rc = err_set(rc,
@@ -236,7 +241,7 @@ static int no_file(struct js_program *p, const struct js_import *what, int rc)
         rc = not_found(what->spec);
     else
         rc = err_set_errno(rc, "read %.*s", STR_ARG(specifier_path_of(what->name)));
-    return blame(p, what, rc);
+    return err_exit(rc, EXIT_SCRIPT);
 }
 
 static int unit_add(struct js_program *p, struct str name, struct str dir, uint32_t *ret)
@@ -266,7 +271,7 @@ static int unit_compile(struct js_program *p, const struct js_import *what, uint
     struct js_file file;
     int rc = program_module_file(p, what->name, &file);
     if (rc < 0)
-        return no_file(p, what, rc);
+        return no_file(what, rc);
     uint32_t unit;
     rc = unit_add(p, what->name, specifier_folder_of(what->name), &unit);
     if (rc < 0)
@@ -309,7 +314,7 @@ int program_resolve(struct js_program *p, struct str base, struct str spec, stru
     int unit = program_unit_find(p, base);
     struct str dir = str_of(unit >= 0 ? p->units[unit].dir : p->main_dir);
     int rc = specifier_resolve(dir, spec, out);
-    return rc < 0 ? blame(p, &(struct js_import){.spec = spec, .from = base}, rc) : 0;
+    return rc < 0 ? err_exit(rc, EXIT_SCRIPT) : 0;
 }
 
 /* ---- life ----------------------------------------------------------------------------------- */
@@ -324,22 +329,6 @@ static char *file_url(struct str path)
     char *z = buf_finish(&b) < 0 ? NULL : str_dup(buf_view(&b));
     buf_fini(&b);
     return z;
-}
-
-/* The path of a folder's URL: open() takes that of one of the web, too, as in k6. */
-static char *folder_path(struct str url)
-{
-    CLEANUP(buf_fini) struct buf key;
-    buf_init(&key, JS_PATH_MAX);
-    if (specifier_key(url, &key) < 0)
-        return NULL;
-    struct str path = buf_view(&key);
-    if (specifier_is_remote(url)) {
-        path = str_new(path.ptr + sizeof "https://" - 1, path.len - (sizeof "https://" - 1));
-        ptrdiff_t slash = str_find(path, '/');
-        path = slash < 0 ? STR("/") : str_new(path.ptr + slash, path.len - (size_t)slash);
-    }
-    return str_dup(path);
 }
 
 /* The main file is called `name`; `dir` (a path or a URL) is where it looks for others, unless
@@ -359,7 +348,10 @@ static int set_main(struct js_program *p, struct str name, struct str dir)
         p->main_dir = str_dup(specifier_folder_of(name));
     else
         p->main_dir = specifier_is_remote(dir) ? str_dup(dir) : file_url(dir);
-    p->open_dir = p->main_dir ? folder_path(str_of(p->main_dir)) : NULL;
+    CLEANUP(buf_fini) struct buf open_dir;
+    buf_init(&open_dir, JS_PATH_MAX);
+    if (p->main_dir && specifier_open_dir(str_of(p->main_dir), &open_dir) == 0)
+        p->open_dir = str_dup(buf_view(&open_dir));
     bool all = p->main_path && p->main_name && p->main_dir && p->open_dir;
     return all ? 0 : err_set(-ENOMEM, "script");
 }
@@ -414,7 +406,7 @@ static int program_read_main(struct js_program *p, const char *path, struct str 
     }
     if (rc < 0) {
         const struct js_import what = {.spec = str_of(path), .name = str_of(p->main_name)};
-        rc = no_file(p, &what, rc);
+        rc = no_file(&what, rc);
         return err_exit(rc, 255);
     }
     return 0;

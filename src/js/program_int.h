@@ -76,11 +76,14 @@ int program_unit_find(const struct js_program *p, struct str name);
 
 /* Finds or (before the seal) reads and compiles the unit called `name`, which is what `spec` means
  * inside the unit `from` (which may be unknown), with all that it imports.  Its index in *ret.
- * E_NOT_FOUND, E_SCRIPT, E_UNSUPPORTED, … with a message that says where the import stands. */
+ * E_NOT_FOUND, E_SCRIPT, E_UNSUPPORTED, … with a message. */
 struct js_import {
     struct str spec, name, from;
 };
 NODISCARD int program_unit_load(struct js_program *p, const struct js_import *what, uint32_t *ret);
+
+/* Adds to the message of `rc` where the import stands; `what` needs no name.  Returns `rc`. */
+int program_blame(struct js_program *p, const struct js_import *what, int rc);
 
 /* Name of the module that `spec` means inside the unit called `base`, appended to `out`: a built-in
  * name or a URL.  `base` may be unknown: then the main file's folder counts. */

@@ -201,6 +201,22 @@ int specifier_key(struct str name, struct buf *out)
     return rc;
 }
 
+int specifier_open_dir(struct str dir, struct buf *out)
+{
+    struct str path = specifier_path_of(dir);
+    if (specifier_is_remote(dir)) {
+        const size_t scheme = sizeof HTTPS_SCHEME - 1;
+        (void)cut_host(str_new(dir.ptr + scheme, dir.len - scheme), &path);
+    }
+    if (path.len == 0)
+        path = STR("/");
+    if (specifier_is_remote(dir))
+        append_unescaped(out, path);
+    else
+        buf_str(out, path);
+    return buf_finish(out);
+}
+
 /* ---- imports ----------------------------------------------------------------------------------
  */
 

@@ -28,6 +28,9 @@ NODISCARD int specifier_resolve(struct str dir, struct str spec, struct buf *out
  * with the path `dir`: a bare "x.json" is a file there, too. */
 NODISCARD int specifier_file_path(struct str dir, struct str spec, struct buf *out);
 
+/* Appends the path of the folder `dir`, for open(): of one of the web that of the URL, as in k6. */
+NODISCARD int specifier_open_dir(struct str dir, struct buf *out);
+
 /* Appends the name by which a program keeps the file of a module, and an archive has it: "/a/b.js"
  * of "file:///a/b.js"; "https://host/a b.js?v=1" of "https://host/a%20b.js?v=1". */
 NODISCARD int specifier_key(struct str name, struct buf *out);

@@ -249,7 +249,7 @@ int js_vm_new(struct js_program *p, struct js_host *host, struct js_vm **ret)
         return err_set(-ENOMEM, "virtual user");
     vm->program = p;
     vm->host = host;
-    vm->main = vm->setup_data = JS_UNDEFINED;
+    vm->main = vm->setup_data = vm->go_error_proto = JS_UNDEFINED;
     for (int i = 0; i < JS_API_LEN; i++)
         vm->api[i] = JS_UNDEFINED;
     if (!p->sealed && !p->first_vm_made)
@@ -279,6 +279,7 @@ void js_vm_free(struct js_vm *vm)
         module_fini(vm);
         JS_FreeValue(vm->ctx, vm->main);
         JS_FreeValue(vm->ctx, vm->setup_data);
+        JS_FreeValue(vm->ctx, vm->go_error_proto);
         JS_FreeAtom(vm->ctx, vm->iter_atom);
         JS_FreeAtom(vm->ctx, vm->called_atom);
         JS_FreeContext(vm->ctx);

@@ -39,6 +39,7 @@ struct js_vm {
     JSAtom called_atom;    /* of `called` */
     char called[24];       /* export that was called last, when it fits: mostly "default" */
 
+    JSValue go_error_proto;  /* undefined before the first such error */
     JSValue api[JS_API_LEN]; /* objects of the API modules; undefined before the import */
     void *api_state[JS_API_LEN];
 

@@ -527,6 +527,15 @@ static int handle_summary(struct run *r, const struct summary_input *in)
     return rc;
 }
 
+/* The init code runs once more also for a script without handleSummary(), as it does in k6. */
+static int no_handle_summary(struct run *r)
+{
+    struct stage_run s;
+    int rc = open_stage(r, &s, JS_STAGE_SUMMARY, "");
+    close_stage(r, &s);
+    return rc < 0 ? rc : 1;
+}
+
 static int export_summary(struct run *r, const struct summary_input *in)
 {
     CLEANUP(buf_fini) struct buf out = {0};
@@ -551,7 +560,7 @@ int run_summary(struct run *r, const struct snapshot *s)
         rc = export_summary(r, &in);
     if (rc < 0)
         return rc;
-    rc = r->has_summary ? handle_summary(r, &in) : 1;
+    rc = r->has_summary ? handle_summary(r, &in) : no_handle_summary(r);
     if (rc == 0)
         return 0;
     if (rc < 0 && rc != -ECANCELED) /* then what stopped it has its own line */

@@ -66,7 +66,7 @@ const logged = (err) => [...err.matchAll(/level=info(?: msg=("(?:[^"\\]|\\.)*"|\
 const prints = [
   ['recursion a thousand deep',
     'function f(n) { return n === 0 ? 0 : 1 + f(n - 1); } console.log(f(1000)); export default () => { console.log(f(1000)); try { f(1e9); } catch (e) { console.log(e.name); } };',
-    process.env.ASAN_OPTIONS ? null : ['1000', '1000', '1000', 'RangeError']],
+    process.env.ASAN_OPTIONS ? null : ['1000', '1000', '1000', 'RangeError', '1000']],
   ['JSON nested three thousand deep',
     "export default () => { console.log(JSON.stringify(JSON.parse('['.repeat(3000) + ']'.repeat(3000))).length); };", ['6000']],
   ['sleep() of what is no number',

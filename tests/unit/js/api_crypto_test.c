@@ -92,7 +92,8 @@ static void test_errors(void **state)
          "info GoError: invalid output encoding:  GoError: invalid output encoding: HEX\n"},
         {HEAD "console.log(t(() => crypto.sha1({}, 'hex')), "
               "t(() => crypto.createHash('sha1').update(null))) }",
-         "info GoError: invalid type map[string]interface {}, expected string, []byte or "
+         "info GoError: sha1 failed: invalid type map[string]interface {}, expected string, []byte "
+         "or "
          "ArrayBuffer GoError: invalid type <nil>, expected string, []byte or ArrayBuffer\n"},
         {HEAD "const u = crypto.createHash('sha1').update;"
               "console.log(t(() => u.call({}, 'x')).startsWith('TypeError')) }",

@@ -100,7 +100,7 @@ static void test_information(void **state)
                "console.log(v.idInInstance, v.idInTest, v.iterationInInstance, "
                "v.iterationInScenario, JSON.stringify(v.tags));"
                "console.log(vu === v, scenario === s, instance === i, test === exec.test, "
-               "ns.vu === v, ns.default === exec);"
+               "ns.vu === v, ns.default === undefined);"
                "console.log(Object.keys(v).sort().join(), Object.keys(s).sort().join(), "
                "Object.keys(i).sort().join(), Object.keys(exec.test).sort().join(), "
                "Object.keys(v.metrics).sort().join(), Object.keys(exec).sort().join()) }");

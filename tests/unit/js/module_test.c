@@ -134,11 +134,13 @@ static void test_open(void **state)
          "/data.txt`);\n"
          "export default () => console.log(d.length, new Uint8Array(b), u === d)",
          "info 7 Uint8Array(4) [ 0, 1, 254, 255 ] true\n"},
-        {"import { text } from './lib/opens.js'; export default () => console.log(text.trim())",
-         "warning open() of \"data.txt\" in file://DIR/lib/opens.js is relative to the main "
-         "script's folder, not to that file's\ninfo text é\n"},
+        {"import { text, later } from './lib/opens.js'; const l = later();\n"
+         "export default () => console.log(text.trim(), l.trim())",
+         "warning open() of \"data.txt\" in file://DIR/lib/opens.js is relative to the folder "
+         "file://DIR of the module that is being run, not to that file's: use "
+         "import.meta.resolve()\ninfo text é text é\n"},
         {"export default () => open('data.txt')",
-         "failed: GoError: the \"open()\" function is only available in the init stage (i.e. the "
+         "failed: GoError: the \"open\" function is only available in the init stage (i.e. the "
          "global scope)\n\tat default (file:///-:1:26)\n\n"},
         {"open('nofile.txt'); export default 1",
          "failed: GoError: stat DIR/nofile.txt: no such file or directory\n"

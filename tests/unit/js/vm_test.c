@@ -189,7 +189,7 @@ static void test_timers_and_promises(void **state)
          "warning setTimeout 2 was stopped because the VU iteration was interrupted\n"
          "failed: Error: t\n\tat file:///-:1:49\n\n"},
         {"export default () => { try { setTimeout(1) } catch (e) { console.log(e.message) } }",
-         "info setTimeout requires a function as its first argument\n"},
+         "info setTimeout's callback isn't a callable function\n"},
         {"import { setTimeout as s } from 'k6/timers';\n"
          "export default () => { s(() => console.log(s === setTimeout || typeof s), 0) }",
          "info function\n"},
