@@ -41,6 +41,10 @@
 #define NET_DNS_ADDRESSES_MAX    16                    /* kept of one name's */
 #define NET_HOST_MAX             253                   /* a name's length, by the DNS itself */
 #define NET_DIAL_MAX_NS          (30 * NS_PER_S)       /* k6's limit of a dial */
+#define TLS_PEM_MAX              (1024 * 1024)         /* a certificate with its chain, or a key */
+#define TLS_CHAIN_MAX            16                    /* certificates behind a client's own */
+#define TLS_AUTH_MAX             1000                  /* entries of tlsAuth; a handshake may look at all */
+#define TLS_SUITES_MAX           2048                  /* text of all 25 names that k6 has */
 #define NO_PROXY_MAX             10000                 /* pieces of NO_PROXY; each connection is held against all */
 #define PROXY_HEAD_MAX           65536                 /* CONNECT and its answer */
 #define URL_TEXT_MAX             (64 * 1024)           /* servers refuse 8 KB; parts of it are held 8 times at most */

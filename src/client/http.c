@@ -28,6 +28,9 @@ static void report(struct http_call *k)
         .status = failed ? 0 : ret->status,
         .proto = failed ? NULL : ret->proto,
         .tls_version = failed ? NULL : ret->tls_version,
+        .ocsp_status = failed || !ret->tls_version ? NULL
+                       : ret->ocsp.status          ? ret->ocsp.status
+                                                   : "unknown",
         .remote_ip = ret->remote_port ? ret->remote_ip : NULL,
         .error_code = ret->error_code,
         .error = str_of(ret->error),

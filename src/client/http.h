@@ -12,6 +12,7 @@
 #include "base/attr.h"
 #include "base/str.h"
 #include "codec/url.h"
+#include "net/ocsp.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -78,6 +79,7 @@ struct http_trip {
     int status;              /* 0: failed */
     const char *proto;       /* "HTTP/1.1", "HTTP/1.0", "HTTP/2.0"; NULL: failed */
     const char *tls_version; /* "tls1.3"; NULL: no TLS, or failed */
+    const char *ocsp_status; /* "unknown" when nothing was stapled; NULL: likewise */
     const char *remote_ip;   /* NULL: never connected */
     int error_code;          /* 0: none; 1000 + status from status 400 on */
     struct str error;        /* k6's short text; empty: none */
@@ -150,6 +152,7 @@ struct http_response {
     char remote_ip[46];          /* "" when never connected */
     struct str url;              /* of the last hop */
     const char *tls_version;     /* "tls1.3" or NULL */
+    struct ocsp ocsp;            /* what the server stapled to the handshake */
     char tls_cipher[56];         /* "TLS_AES_128_GCM_SHA256", "" without TLS */
     int error_code;              /* k6's; 0: none; 1000 + status from status 400 on */
     const char *error;           /* k6's short text, "" for none */

@@ -78,9 +78,13 @@ int http_fail_dial(struct http_call *k, int rc, const struct dial_result *how)
     case DIAL_RESET:
         return http_fail(k, rc, HTTP_ERROR_RESET, "read: connection reset by peer");
     case DIAL_TLS_GENERIC:
-        return http_fail(k, rc, HTTP_ERROR_TLS, text);
+        return http_fail(k, rc, HTTP_ERROR_DEFAULT,
+                         after_prefix(text, "tls: failed to verify certificate: "));
+    case DIAL_TLS_ALERT:
+        return http_fail(k, rc, HTTP_ERROR_NON_TCP, text);
     case DIAL_TLS_RECORD:
-        return http_fail(k, rc, HTTP_ERROR_TLS_RECORD, text);
+        return http_fail(k, rc, HTTP_ERROR_TLS_RECORD,
+                         "tls: first record does not look like a TLS handshake");
     case DIAL_TLS_UNKNOWN_CA:
         return http_fail(k, rc, HTTP_ERROR_X509_UNKNOWN_AUTHORITY, "x509: unknown authority");
     case DIAL_TLS_HOSTNAME:

@@ -81,9 +81,11 @@ void http_trip_note_tls(struct http_call *k, const struct http_conn *conn)
 {
     struct http_response *ret = k->ret;
     ret->tls_version = conn->tls_version;
-    if (conn->tls)
-        snprintf(ret->tls_cipher, sizeof ret->tls_cipher, "%s",
-                 stream_tls(conn->stream)->cipher ? stream_tls(conn->stream)->cipher : "");
+    if (!conn->tls)
+        return;
+    ret->ocsp = stream_tls(conn->stream)->ocsp;
+    snprintf(ret->tls_cipher, sizeof ret->tls_cipher, "%s",
+             stream_tls(conn->stream)->cipher ? stream_tls(conn->stream)->cipher : "");
 }
 
 /* Hands the response over to the caller's struct; `whole`: not broken off. */

@@ -727,7 +727,7 @@ static struct tagset *make_tags(struct ask *k, const struct http_trip *trip, int
         add_tag(&t, TAG_PROTO, str_of(trip->proto));
     if (trip->tls_version) {
         add_tag(&t, TAG_TLS_VERSION, str_of(trip->tls_version));
-        add_tag(&t, TAG_OCSP_STATUS, STR("unknown"));
+        add_tag(&t, TAG_OCSP_STATUS, str_of(trip->ocsp_status));
     }
     if (trip->error.len > 0)
         add_tag(&t, TAG_ERROR, trip->error);
@@ -752,8 +752,8 @@ static struct tagset *trip_tags(struct ask *k, const struct http_trip *trip, int
     if (!plain)
         return make_tags(k, trip, failed);
     if (last->base == k->base && last->status == trip->status && last->expected == failed &&
-        last->proto == trip->proto && last->tls_version == trip->tls_version &&
-        str_eq(last->method, trip->method))
+        last->proto == trip->proto && last->ocsp_status == trip->ocsp_status &&
+        last->tls_version == trip->tls_version && str_eq(last->method, trip->method))
         return last->result;
     struct tagset *result = make_tags(k, trip, failed);
     if (!k->own_method) /* its text must outlive the call */
@@ -764,6 +764,7 @@ static struct tagset *trip_tags(struct ask *k, const struct http_trip *trip, int
             .expected = (int8_t)failed,
             .proto = trip->proto,
             .tls_version = trip->tls_version,
+            .ocsp_status = trip->ocsp_status,
             .method = trip->method,
         };
     return result;

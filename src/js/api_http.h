@@ -28,7 +28,7 @@ struct url_tags {
     struct tagset *base, *result; /* NULL: none yet */
     int status;
     int8_t expected; /* as http_sample.failed; */
-    const char *proto, *tls_version;
+    const char *proto, *tls_version, *ocsp_status;
     struct str method; /* static text */
 };
 

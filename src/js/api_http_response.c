@@ -205,15 +205,23 @@ static JSValue make_timings(JSContext *ctx, const struct http_timings *t)
 
 static JSValue make_ocsp(JSContext *ctx, const struct response *r)
 {
+    const struct ocsp *o = &r->http.ocsp;
+    const struct {
+        const char *name;
+        int64_t value;
+    } times[] = {
+        {"produced_at", o->produced_s},
+        {"this_update", o->this_update_s},
+        {"next_update", o->next_update_s},
+        {"revoked_at", o->revoked_s},
+    };
     JSValue object = JS_NewObject(ctx);
     int rc = JS_IsException(object) ? -1 : 0;
-    static const char *const numbers[] = {"produced_at", "this_update", "next_update",
-                                          "revoked_at"};
-    for (size_t i = 0; i < ARRAY_LEN(numbers) && rc >= 0; i++)
-        rc = set(ctx, object, numbers[i], JS_NewInt32(ctx, 0));
-    rc = rc < 0 ? rc : set_str(ctx, object, "revocation_reason", STR_EMPTY);
-    struct str status = r->http.tls_version ? STR("unknown") : STR_EMPTY;
-    rc = rc < 0 ? rc : set_str(ctx, object, "status", status);
+    for (size_t i = 0; i < ARRAY_LEN(times) && rc >= 0; i++)
+        rc = set(ctx, object, times[i].name, JS_NewInt64(ctx, times[i].value));
+    rc = rc < 0 ? rc : set_str(ctx, object, "revocation_reason", str_of(o->reason));
+    struct str unstapled = r->http.tls_version ? STR("unknown") : STR_EMPTY;
+    rc = rc < 0 ? rc : set_str(ctx, object, "status", o->status ? str_of(o->status) : unstapled);
     return done(ctx, object, rc);
 }
 

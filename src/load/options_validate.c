@@ -46,20 +46,6 @@ static void check_times(const struct options *o, struct buf *out)
         problem(out, "minIterationDuration can't be negative");
 }
 
-static int missing(const char *what)
-{
-    return options_bad(err_set(E_UNSUPPORTED, "%s isn't there yet", what));
-}
-
-static int check_supported(const struct options *o)
-{
-    if (o->tls_cipher_suites.len > 0)
-        return missing("the option `tlsCipherSuites`");
-    if (o->tls_auth != NULL && strcmp(o->tls_auth, "[]") != 0)
-        return missing("the option `tlsAuth`");
-    return 0;
-}
-
 int options_validate(const struct options *derived, options_has_export_fn *has_export, void *arg)
 {
     CLEANUP(buf_fini) struct buf problems;
@@ -72,5 +58,5 @@ int options_validate(const struct options *derived, options_has_export_fn *has_e
         return options_bad(
             err_set(E_CONFIG, "There were problems with the specified script configuration:%.*s",
                     STR_ARG(buf_view(&problems))));
-    return check_supported(derived);
+    return 0;
 }

@@ -2,10 +2,13 @@
 
 #include "base/err.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "codec/duration.h"
 #include "load/options_int.h"
+#include "load/settings_tls.h"
 #include "net/proxy.h"
+#include "net/tls_options.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -199,19 +202,6 @@ static int set_hosts(const struct options *o, struct dial_rules *r)
     return 0;
 }
 
-static int tls_version(const char *text, const char **ret)
-{
-    static const char *const names[] = {"tls1.0", "tls1.1", "tls1.2", "tls1.3"};
-    if (text == NULL || text[0] == '\0')
-        return 0;
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (strcmp(text, names[i]) == 0) {
-            *ret = names[i];
-            return 0;
-        }
-    return err_set(E_CONFIG, "unknown TLS version '%s'", text);
-}
-
 /* True when GODEBUG says, among others, http2client=0: k6 obeys that, too. */
 static bool is_http2_off(const char *godebug)
 {
@@ -280,9 +270,7 @@ int settings_make(const struct options *o, struct settings *ret)
     if (rc == 0)
         rc = set_hosts(o, &s.rules);
     if (rc == 0)
-        rc = tls_version(o->tls_min, &s.rules.tls_min);
-    if (rc == 0)
-        rc = tls_version(o->tls_max, &s.rules.tls_max);
+        rc = settings_tls(o, &s.rules);
     if (rc == 0 && o->local_ips != NULL && o->local_ips[0] != '\0')
         rc = settings_parse_ips(o->local_ips, &s.local_ips, &s.local_ips_len);
     if (rc < 0) {
@@ -297,6 +285,11 @@ int settings_add_env(struct settings *s)
 {
     s->rules.offer_h2 = !is_http2_off(getenv("GODEBUG"));
     int rc = proxies_from_env(of_process, NULL, &s->rules.proxies);
+    const char *key_log = getenv("SSLKEYLOGFILE");
+    if (rc == 0 && key_log != NULL && key_log[0] != '\0') {
+        log_warning("SSLKEYLOGFILE was specified, logging TLS connection keys to '%s'...", key_log);
+        rc = tls_key_log_open(&s->rules, key_log);
+    }
     return rc < 0 ? options_bad(rc) : 0;
 }
 

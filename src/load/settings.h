@@ -20,7 +20,8 @@ struct settings {
 
 /* `o` outlives it. E_CONFIG, exit code 104. */
 NODISCARD int settings_make(const struct options *o, struct settings *ret);
-/* What connections take from the process's environment: proxies, GODEBUG=http2client=0.  E_CONFIG,
+/* What connections take from the process's environment: proxies, GODEBUG=http2client=0,
+ * SSLKEYLOGFILE.  E_CONFIG,
  * exit code 104. */
 NODISCARD int settings_add_env(struct settings *s);
 void settings_fini(struct settings *s);

@@ -8,6 +8,7 @@
 #define NET_DIAL_H
 
 #include "base/attr.h"
+#include "base/buf.h"
 #include "base/map.h"
 #include "base/str.h"
 #include "net/stream.h"
@@ -44,7 +45,12 @@ struct dial_rules {
     struct proxies *proxies; /* NULL: none */
     bool insecure_skip_tls_verify;
     const char *tls_min, *tls_max; /* "tls1.0".."tls1.3" or NULL */
-    bool offer_h2;                 /* by ALPN; else HTTP/1.1 is all we speak */
+    struct tls_auth *auth;         /* net/tls_options.h, likewise the next ones */
+    size_t auth_len, auth_cap;
+    bool suites_given;
+    struct buf suites; /* OpenSSL's names of those up to TLS 1.2 */
+    int key_log;       /* file for session keys; -1: none */
+    bool offer_h2;     /* by ALPN; else HTTP/1.1 is all we speak */
 };
 
 /* Defaults as k6 has them; blacklist etc. empty. */
@@ -64,7 +70,8 @@ enum dial_failure {
     DIAL_TCP_ERRNO,        /* 1213 */
     DIAL_TCP_OTHER,        /* 1210 */
     DIAL_RESET,            /* 1220 */
-    DIAL_TLS_GENERIC,      /* 1300 */
+    DIAL_TLS_GENERIC,      /* 1000; k6 has 1300 for it, but never says so */
+    DIAL_TLS_ALERT,        /* 1010: the peer refused, and said why */
     DIAL_TLS_RECORD,       /* 1301 */
     DIAL_TLS_UNKNOWN_CA,   /* 1310 */
     DIAL_TLS_HOSTNAME,     /* 1311 */

@@ -5,6 +5,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "net/proxy.h"
+#include "net/tls_options.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -20,7 +21,9 @@ void dial_rules_init(struct dial_rules *r)
         .dns_select = DIAL_SELECT_RANDOM,
         .dns_policy = DIAL_PREFER_IPV4,
     };
+    r->key_log = -1;
     map_init(&r->hosts, HOSTS_MAX);
+    buf_init(&r->suites, TLS_SUITES_MAX);
 }
 
 void dial_rules_fini(struct dial_rules *r)
@@ -33,6 +36,7 @@ void dial_rules_fini(struct dial_rules *r)
         mem_free(r->blocked_hostnames[i]);
     mem_free(r->blocked_hostnames);
     proxies_free(r->proxies);
+    tls_options_fini(r);
     dial_rules_init(r);
 }
 

@@ -5,6 +5,7 @@
 #define NET_STREAM_H
 
 #include "base/attr.h"
+#include "net/ocsp.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@ struct stream_tls {
     const char *version; /* k6's names: "tls1.2", "tls1.3"; NULL without TLS */
     const char *cipher;  /* IANA name, "TLS_AES_128_GCM_SHA256" */
     const char *alpn;    /* "h2", "http/1.1" or NULL */
+    struct ocsp ocsp;    /* what the server stapled */
 };
 
 /* Takes a connected stream socket over, on success, as a stream of the running loop: makes it

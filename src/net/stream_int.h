@@ -29,6 +29,7 @@ struct stream {
     uint64_t bytes_in, bytes_out;
     struct stream_tls tls;
     int socket_error; /* -errno of the last failed call on the socket, for tls.c; 0: none */
+    bool says_http;   /* the first bytes from the socket were "HTTP/": plain HTTP, not TLS */
     bool ended;       /* the socket gave end of file */
     bool broken;      /* TLS failed: no close_notify any more */
     uint16_t peer_port;

@@ -1,11 +1,15 @@
 #include "net/tls.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "net/roots.h"
 #include "net/rules.h"
 #include "net/stream_int.h"
+#include "net/tls_bio.h"
+#include "net/tls_options.h"
+#include "net/tls_words.h"
 #include "rt/co.h"
 
 #include <errno.h>
@@ -14,6 +18,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <time.h>
+#include <unistd.h>
 
 struct tls_context {
     SSL_CTX *ctx;
@@ -33,111 +39,9 @@ struct handshake {
     char message[512];
 };
 
-/* --- the socket as OpenSSL sees it --- */
-
-static int bio_read(BIO *b, char *p, size_t n, size_t *ret_n)
-{
-    ssize_t got = tcp_receive(BIO_get_data(b), p, n);
-    BIO_clear_retry_flags(b);
-    if (got == -EAGAIN)
-        BIO_set_retry_read(b);
-    *ret_n = got > 0 ? (size_t)got : 0;
-    return got > 0;
-}
-
-static int bio_write(BIO *b, const char *p, size_t n, size_t *ret_n)
-{
-    ssize_t sent = tcp_send(BIO_get_data(b), p, n);
-    BIO_clear_retry_flags(b);
-    if (sent == -EAGAIN)
-        BIO_set_retry_write(b);
-    *ret_n = sent > 0 ? (size_t)sent : 0;
-    return sent > 0;
-}
-
-static int over_read(BIO *b, char *p, size_t n, size_t *ret_n)
-{
-    const struct stream *s = BIO_get_data(b);
-    BIO_clear_retry_flags(b);
-    *ret_n = 0;
-    int result = SSL_read_ex(s->ssl_below, p, n, ret_n);
-    int why = result == 1 ? SSL_ERROR_NONE : SSL_get_error(s->ssl_below, result);
-    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
-        BIO_set_retry_read(b);
-    return result == 1;
-}
-
-static int over_write(BIO *b, const char *p, size_t n, size_t *ret_n)
-{
-    const struct stream *s = BIO_get_data(b);
-    BIO_clear_retry_flags(b);
-    *ret_n = 0;
-    int result = SSL_write_ex(s->ssl_below, p, n, ret_n);
-    int why = result == 1 ? SSL_ERROR_NONE : SSL_get_error(s->ssl_below, result);
-    if (why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE)
-        BIO_set_retry_write(b);
-    return result == 1;
-}
-
-static long bio_ctrl(BIO *b, int command, long num, void *p)
-{
-    (void)num, (void)p;
-    const struct stream *s = BIO_get_data(b);
-    switch (command) {
-    case BIO_CTRL_FLUSH:
-        return 1;
-    case BIO_CTRL_EOF:
-        return s->ended;
-    default: /* the many that only other BIOs know */
-        return 0;
-    }
-}
-
-static int bio_create(BIO *b)
-{
-    BIO_set_init(b, 1);
-    return 1;
-}
-
-typedef int bio_read_fn(BIO *b, char *p, size_t n, size_t *ret_n);
-typedef int bio_write_fn(BIO *b, const char *p, size_t n, size_t *ret_n);
-
-static BIO_METHOD *bio_method_new(bio_read_fn *read_fn, bio_write_fn *write_fn)
-{
-    BIO_METHOD *m = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "spate stream");
-    if (m == NULL)
-        return NULL;
-    BIO_meth_set_read_ex(m, read_fn);
-    BIO_meth_set_write_ex(m, write_fn);
-    BIO_meth_set_ctrl(m, bio_ctrl);
-    BIO_meth_set_create(m, bio_create);
-    return m;
-}
-
-/* --- words --- */
-
-/* OpenSSL's reason of the oldest error in its queue, which it empties. */
-static unsigned long take_error(void)
-{
-    unsigned long e = ERR_get_error();
-    ERR_clear_error();
-    return e;
-}
-
-enum { ALERT_REASONS = 1000 }; /* OpenSSL's reasons from here on are alerts that the peer sent */
-
-/* err_set() with what OpenSSL said. */
-static int tls_error(unsigned long e, const char *what)
-{
-    int reason = ERR_GET_REASON(e);
-    if (ERR_GET_LIB(e) == ERR_LIB_SSL && reason >= ALERT_REASONS)
-        return err_set(E_TLS, "remote error: tls: %s",
-                       SSL_alert_desc_string_long(reason - ALERT_REASONS));
-    const char *text = ERR_reason_error_string(e);
-    return err_set(E_TLS, "tls: %s", text != NULL ? text : what);
-}
-
 /* --- certificates --- */
+
+static const char verify_failed[] = "tls: failed to verify certificate: x509: ";
 
 static bool name_fits(const struct handshake *h, X509 *cert)
 {
@@ -168,24 +72,43 @@ static void list_names(X509 *cert, char *out, size_t size)
 
 static void note_wrong_name(struct handshake *h, X509 *cert)
 {
-    static const char start[] = "tls: failed to verify certificate: x509: ";
     char names[256];
     list_names(cert, names, sizeof names);
     h->failure = DIAL_TLS_HOSTNAME;
     if (h->is_ip)
         snprintf(h->message, sizeof h->message,
                  "%scannot validate certificate for %s because it doesn't contain any IP SANs",
-                 start, h->host);
+                 verify_failed, h->host);
     else if (names[0] == '\0')
         snprintf(h->message, sizeof h->message,
-                 "%scertificate is not valid for any names, but wanted to match %s", start,
+                 "%scertificate is not valid for any names, but wanted to match %s", verify_failed,
                  h->host);
     else
-        snprintf(h->message, sizeof h->message, "%scertificate is valid for %s, not %s", start,
-                 names, h->host);
+        snprintf(h->message, sizeof h->message, "%scertificate is valid for %s, not %s",
+                 verify_failed, names, h->host);
 }
 
-static void note_bad_chain(struct handshake *h, int error)
+static void put_time(char out[static 32], const struct tm *tm)
+{
+    if (strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", tm) == 0)
+        out[0] = '\0';
+}
+
+static void note_bad_time(struct handshake *h, const char *side, const ASN1_TIME *limit)
+{
+    char now[32], then[32] = "";
+    struct tm tm;
+    time_t wall_s = (time_t)(clock_wall_ns() / NS_PER_S);
+    gmtime_r(&wall_s, &tm);
+    put_time(now, &tm);
+    if (ASN1_TIME_to_tm(limit, &tm) == 1)
+        put_time(then, &tm);
+    snprintf(h->message, sizeof h->message,
+             "%scertificate has expired or is not yet valid: current time %s is %s %s",
+             verify_failed, now, side, then);
+}
+
+static void note_bad_chain(struct handshake *h, int error, X509 *cert)
 {
     const char *text = X509_verify_cert_error_string(error);
     h->failure = DIAL_TLS_GENERIC;
@@ -200,13 +123,15 @@ static void note_bad_chain(struct handshake *h, int error)
         text = "certificate signed by unknown authority";
         break;
     case X509_V_ERR_CERT_HAS_EXPIRED:
+        note_bad_time(h, "after", X509_get0_notAfter(cert));
+        return;
     case X509_V_ERR_CERT_NOT_YET_VALID:
-        text = "certificate has expired or is not yet valid";
-        break;
-    default:
+        note_bad_time(h, "before", X509_get0_notBefore(cert));
+        return;
+    default: /* OpenSSL's own words will do */
         break;
     }
-    snprintf(h->message, sizeof h->message, "tls: failed to verify certificate: x509: %s", text);
+    snprintf(h->message, sizeof h->message, "%s%s", verify_failed, text);
 }
 
 /* The first thing that is wrong counts, a wrong name before all others as in Go. */
@@ -222,7 +147,7 @@ static int on_verify(int ok, X509_STORE_CTX *store)
     if (leaf != NULL && !name_fits(h, leaf))
         note_wrong_name(h, leaf);
     else
-        note_bad_chain(h, X509_STORE_CTX_get_error(store));
+        note_bad_chain(h, X509_STORE_CTX_get_error(store), X509_STORE_CTX_get_current_cert(store));
     return 0;
 }
 
@@ -247,6 +172,25 @@ static int version_of(const char *name, int fallback)
     return -1;
 }
 
+/* Those of TLS up to 1.2; the three of TLS 1.3 are always there. */
+static int set_suites(SSL_CTX *ctx, const struct dial_rules *rules, int level, int max)
+{
+    char list[TLS_SUITES_MAX + 32];
+    if (rules->suites_given && rules->suites.len == 0) {
+        if (max < TLS1_3_VERSION)
+            return err_set(E_CONFIG,
+                           "none of the cipher suites asked for is there for this version");
+        SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
+        return 0;
+    }
+    struct str own = buf_view(&rules->suites);
+    snprintf(list, sizeof list, "%.*s@SECLEVEL=%d", rules->suites_given ? (int)own.len : 7,
+             rules->suites_given ? own.ptr : "DEFAULT", level);
+    if (SSL_CTX_set_cipher_list(ctx, list) != 1)
+        return tls_error(tls_take_error(), "cipher suites");
+    return 0;
+}
+
 static int set_versions(SSL_CTX *ctx, const struct dial_rules *rules)
 {
     int min = version_of(rules->tls_min, TLS1_2_VERSION);
@@ -260,10 +204,70 @@ static int set_versions(SSL_CTX *ctx, const struct dial_rules *rules)
     SSL_CTX_set_max_proto_version(ctx, max);
     /* The system's level may forbid keys that the servers under test have; the old versions need 0.
      */
-    const char *ciphers = min < TLS1_2_VERSION ? "DEFAULT@SECLEVEL=0" : "DEFAULT@SECLEVEL=1";
-    if (SSL_CTX_set_cipher_list(ctx, ciphers) != 1)
-        return tls_error(take_error(), "cipher suites");
-    return 0;
+    return set_suites(ctx, rules, min < TLS1_2_VERSION ? 0 : 1, max);
+}
+
+/* ---- what a script brings ---- */
+
+static bool is_issued_by(X509 *cert, const STACK_OF(X509_NAME) * names)
+{
+    for (int i = 0; i < sk_X509_NAME_num(names); i++)
+        if (X509_NAME_cmp(X509_get_issuer_name(cert), sk_X509_NAME_value(names, i)) == 0)
+            return true;
+    return false;
+}
+
+/* True when the server takes it: it named no authorities, or one of the chain's. */
+static bool is_acceptable(const struct tls_auth *a, const STACK_OF(X509_NAME) * names)
+{
+    if (sk_X509_NAME_num(names) <= 0 || is_issued_by(a->leaf, names))
+        return true;
+    for (size_t i = 0; i < a->chain_len; i++)
+        if (is_issued_by(a->chain[i], names))
+            return true;
+    return false;
+}
+
+/* The first one meant for the host that the server takes, else the first one that it takes: that is
+ * what k6 sends, which passes over `domains`. */
+static const struct tls_auth *choose_auth(const struct dial_rules *rules, SSL *ssl)
+{
+    const STACK_OF(X509_NAME) *names = SSL_get0_peer_CA_list(ssl);
+    const struct handshake *h = SSL_get_app_data(ssl);
+    const struct tls_auth *any = NULL;
+    for (size_t i = 0; i < rules->auth_len; i++) {
+        const struct tls_auth *a = &rules->auth[i];
+        if (!is_acceptable(a, names))
+            continue;
+        if (h != NULL && tls_auth_fits(a, str_of(h->host)))
+            return a;
+        any = any == NULL ? a : any;
+    }
+    return any;
+}
+
+/* The server asks for a certificate. */
+static int on_certificate_wanted(SSL *ssl, void *arg)
+{
+    const struct tls_auth *a = choose_auth(arg, ssl);
+    if (a == NULL)
+        return 1; /* none is sent, and the server decides */
+    if (SSL_use_certificate(ssl, a->leaf) != 1 || SSL_use_PrivateKey(ssl, a->key) != 1)
+        return 0;
+    for (size_t i = 0; i < a->chain_len; i++)
+        if (SSL_add1_chain_cert(ssl, a->chain[i]) != 1)
+            return 0;
+    return 1;
+}
+
+/* One write() a line: workers share the file. */
+static void on_key(const SSL *ssl, const char *line)
+{
+    const struct dial_rules *rules = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    char text[512];
+    int n = snprintf(text, sizeof text, "%s\n", line);
+    if (n > 0 && (size_t)n < sizeof text)
+        (void)!write(rules->key_log, text, (size_t)n);
 }
 
 static int set_context(struct tls_context *t, const struct dial_rules *rules)
@@ -271,6 +275,12 @@ static int set_context(struct tls_context *t, const struct dial_rules *rules)
     int rc = set_versions(t->ctx, rules);
     if (rc < 0)
         return rc;
+    SSL_CTX_set_app_data(t->ctx, (void *)(uintptr_t)rules);
+    if (rules->auth_len > 0)
+        SSL_CTX_set_cert_cb(t->ctx, on_certificate_wanted, (void *)(uintptr_t)rules);
+    if (rules->key_log >= 0)
+        SSL_CTX_set_keylog_callback(t->ctx, on_key);
+    SSL_CTX_set_tlsext_status_type(t->ctx, TLSEXT_STATUSTYPE_ocsp);
     SSL_CTX_set_mode(t->ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_options(t->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF |
@@ -294,8 +304,8 @@ int tls_context_new(const struct dial_rules *rules, struct roots *roots, struct 
     t->insecure = rules->insecure_skip_tls_verify;
     t->roots = roots;
     t->ctx = SSL_CTX_new(TLS_client_method());
-    t->bio = bio_method_new(bio_read, bio_write);
-    t->bio_over = bio_method_new(over_read, over_write);
+    t->bio = tls_bio_method();
+    t->bio_over = tls_bio_method_over();
     bool made = t->ctx != NULL && t->bio != NULL && t->bio_over != NULL;
     int rc = made ? set_context(t, rules) : err_set(-ENOMEM, "TLS");
     if (rc < 0) {
@@ -327,7 +337,7 @@ static int ended_or_failed(struct stream *s, int why, const char *op)
     }
     s->broken = true;
     if (s->socket_error == 0) {
-        unsigned long e = take_error();
+        unsigned long e = tls_take_error();
         return e == 0 && s->ended ? 0 : tls_error(e, "unexpected end");
     }
     ERR_clear_error();
@@ -465,7 +475,11 @@ static void describe(struct stream *s)
         s->tls.version = "tls1.3";
         break;
     }
-    s->tls.cipher = SSL_CIPHER_standard_name(SSL_get_current_cipher(s->ssl));
+    s->tls.cipher = tls_suite_name(SSL_CIPHER_standard_name(SSL_get_current_cipher(s->ssl)));
+    const unsigned char *stapled = NULL;
+    long stapled_len = SSL_get_tlsext_status_ocsp_resp(s->ssl, &stapled);
+    if (stapled_len > 0)
+        (void)ocsp_parse(stapled, (size_t)stapled_len, &s->tls.ocsp);
     const unsigned char *alpn = NULL;
     unsigned len = 0;
     SSL_get0_alpn_selected(s->ssl, &alpn, &len);
@@ -494,7 +508,7 @@ static bool is_record_error(unsigned long e)
 
 static int handshake_failed(struct stream *s, const struct handshake *h, enum dial_failure *why)
 {
-    unsigned long e = take_error();
+    unsigned long e = tls_take_error();
     s->broken = true;
     if (h->failure != DIAL_OK) {
         *why = h->failure;
@@ -508,10 +522,14 @@ static int handshake_failed(struct stream *s, const struct handshake *h, enum di
         *why = DIAL_EOF;
         return err_set(E_EOF, "EOF");
     }
-    *why = is_record_error(e) ? DIAL_TLS_RECORD : DIAL_TLS_GENERIC;
-    if (*why == DIAL_TLS_RECORD)
-        return err_set(E_TLS, "tls: first record does not look like a TLS handshake");
-    return tls_error(e, "handshake failed");
+    *why = is_record_error(e) ? DIAL_TLS_RECORD
+           : tls_is_alert(e)  ? DIAL_TLS_ALERT
+                              : DIAL_TLS_GENERIC;
+    if (*why != DIAL_TLS_RECORD)
+        return tls_error(e, "handshake failed");
+    return err_set(E_TLS, "%s",
+                   s->says_http ? "http: server gave HTTP response to HTTPS client"
+                                : "tls: first record does not look like a TLS handshake");
 }
 
 static int shake_hands(struct stream *s, const struct handshake *h, int64_t deadline_ns,
@@ -585,7 +603,7 @@ static int prepare(struct tls_context *t, struct stream *s, struct handshake *h,
         ok = h->is_ip ? X509_VERIFY_PARAM_set1_ip_asc(param, h->host) == 1
                       : X509_VERIFY_PARAM_set1_host(param, h->host, 0) == 1;
     }
-    return ok ? 0 : tls_error(take_error(), "host name");
+    return ok ? 0 : tls_error(tls_take_error(), "host name");
 }
 
 int tls_connect(struct tls_context *t, struct stream *s, struct str host, bool offer_h2,

@@ -153,7 +153,6 @@ static void test_invalid(void **state)
          PROBLEMS "scenario default has configuration errors: the duration for stage 1 can't be "
                   "negative, the target for stage 1 can't be negative"},
         {"{\"setupTimeout\":0}", PROBLEMS "setupTimeout must be positive"},
-        {"{\"tlsAuth\":[{\"cert\":\"x\"}]}", "the option `tlsAuth` isn't there yet"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct arena a;

@@ -287,7 +287,8 @@ static void is_refused(void *arg)
     struct bench b;
     bench_init_tls(&b);
     assert_int_equal(bench_dial(&b, c->host, try->t.server.port, true), E_TLS);
-    assert_fails(b.how, c->failure, c->message);
+    assert_int_equal(b.how.failure, c->failure);
+    assert_true(str_starts(str_of(err_message()), str_of(c->message)));
     bench_fini(&b);
     /* Whoever says that it doesn't matter gets a connection. */
     bench_init_tls(&b);
@@ -314,7 +315,7 @@ static void test_bad_certificates(void **state)
         {&ca, "DNS:shop.test", 3600, "127.0.0.1", DIAL_TLS_HOSTNAME,
          FAILED "cannot validate certificate for 127.0.0.1 because it doesn't contain any IP SANs"},
         {&ca, "DNS:shop.test", -60, "shop.test", DIAL_TLS_GENERIC,
-         FAILED "certificate has expired or is not yet valid"},
+         FAILED "certificate has expired or is not yet valid: current time 2"},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const struct bad_case *c = &cases[i];
@@ -389,7 +390,7 @@ static void test_no_tls_there(void **state)
     (void)state;
     static serve_fn *const serve[] = {answers_in_http, only_closes, resets};
     struct stranger cases[] = {
-        {{0}, E_TLS, DIAL_TLS_RECORD, "tls: first record does not look like a TLS handshake"},
+        {{0}, E_TLS, DIAL_TLS_RECORD, "http: server gave HTTP response to HTTPS client"},
         {{0}, E_EOF, DIAL_EOF, "EOF"},
         {{0}, -ECONNRESET, DIAL_RESET, "read: connection reset by peer"},
     };
@@ -409,8 +410,8 @@ static void test_no_common_version(void **state)
     SSL_CTX_set_max_proto_version(t.ctx, TLS1_1_VERSION);
     SSL_CTX_set_cipher_list(t.ctx, "DEFAULT@SECLEVEL=0");
     struct stranger p = {.want_rc = E_TLS,
-                         .want = DIAL_TLS_GENERIC,
-                         .message = "remote error: tls: protocol version"};
+                         .want = DIAL_TLS_ALERT,
+                         .message = "remote error: tls: protocol version not supported"};
     p.server.port = t.server.port;
     run_co(meets_a_stranger, &p);
     tls_server_stop(&t);
