@@ -699,11 +699,11 @@ void http_append_without_user(struct buf *out, struct str url)
     buf_str(out, str_new(url.ptr + user_end, url.len - user_end));
 }
 
-/* The URL for tags: with user and password masked, or without them where they were taken out to
+/* The URL for tags: with user and password masked, or without them where digest took them out to
  * show who it is by other means. */
 static struct str trip_url(const struct ask *k, const struct http_trip *trip, struct buf *room)
 {
-    if (k->req.auth == HTTP_AUTH_BASIC || !trip->url->userinfo.ptr)
+    if (k->req.auth != HTTP_AUTH_DIGEST || !trip->url->userinfo.ptr)
         return trip->url->clean;
     http_append_without_user(room, trip->url->clean);
     return buf_view(room);
@@ -943,7 +943,7 @@ int http_ask_run(struct ask *k)
     k->sent = NULL;
     if (r->sent)
         r->sent->body_len = (int64_t)k->req.body.len;
-    r->shows_no_user = k->req.auth != HTTP_AUTH_BASIC;
+    r->shows_no_user = k->req.auth == HTTP_AUTH_DIGEST;
     if (rc == 0) {
         if (r->http.redirect_refused && !k->redirects_set)
             warn_redirects(k);

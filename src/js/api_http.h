@@ -128,7 +128,7 @@ struct response {
     enum response_type type;
     bool unsent;              /* bad parameters: what k6 gives when nothing was sent */
     bool sealed;              /* no new properties */
-    bool shows_no_user;       /* digest, NTLM: `url` is without user and password */
+    bool shows_no_user;       /* digest: `url` is without user and password */
     bool body_assigned;       /* by the script: `http.body` isn't it any more */
     uint32_t made;            /* bits of FIELD_*: value[] holds it */
     uint32_t deleted;         /* gone, or a plain property of the object now */

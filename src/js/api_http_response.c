@@ -296,7 +296,7 @@ static JSValue make_request(JSContext *ctx, const struct response *r)
     return done(ctx, object, rc);
 }
 
-/* A URL without who is asking: those that digest and NTLM have taken it from. */
+/* A URL without who is asking: digest has taken it from there. */
 static JSValue text_without_user(JSContext *ctx, struct str url)
 {
     CLEANUP(buf_fini) struct buf text;
