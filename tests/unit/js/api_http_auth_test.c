@@ -159,12 +159,12 @@ static void test_debug(void **state)
     static const struct script_exchange x[] = {{.reply = ASKS("Digest realm=\"r\", nonce=\"n\"")},
                                                {.reply = OK_REPLY}};
     static const char *const want[] = {
-        "info Request:\nPOST / HTTP/1.1\r\nHost: 127.0.0.1:",
-        "\r\nUser-Agent: ua\r\nContent-Length: 4\r\n\r\nbody\n\n",
-        "info Response:\nHTTP/1.1 401 Unauthorized\r\nWww-Authenticate: Digest realm=",
-        "\r\nContent-Length: 2\r\n\r\nno\n\ninfo Request:\nPOST / ",
-        "\r\nAuthorization: Digest username=",
-        "\r\n\r\nbody\n\ninfo Response:\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok\n\n"};
+        "info Request:\nPOST / HTTP/1.1\nHost: 127.0.0.1:",
+        "\nUser-Agent: ua\nContent-Length: 4\n\nbody\n\n",
+        "info Response:\nHTTP/1.1 401 Unauthorized\nWww-Authenticate: Digest realm=",
+        "\nContent-Length: 2\n\nno\n\ninfo Request:\nPOST / ",
+        "\nAuthorization: Digest username=",
+        "\n\nbody\n\ninfo Response:\nHTTP/1.1 200 OK\nContent-Length: 2\n\nok\n\n"};
     struct online *o = start(x, ARRAY_LEN(x));
     o->w.run.http_debug = HTTP_DEBUG_FULL;
     const char *at = says(o, "http.post(H, 'body', {auth: 'digest'});");
