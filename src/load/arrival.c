@@ -107,7 +107,7 @@ static void extra_main(void *arg)
     struct worker *w = v->worker;
     struct scenario_shared *shared = &w->run->shared[v->extra_of];
     int rc = vu_init(v, w, v->extra_id);
-    atomic_store(&shared->making, false);
+    atomic_fetch_sub(&shared->making, 1);
     if (rc < 0) {
         if (rc != -ECANCELED)
             log_error("a further virtual user can't be made: %s",
@@ -133,35 +133,54 @@ static void handle_make(struct mail *mail)
     if (goes_on && co_spawn(w->loop, extra_main, v, &v->co) == 0)
         w->running++;
     else
-        atomic_store(&w->run->shared[m->scenario].making, false);
+        atomic_fetch_sub(&w->run->shared[m->scenario].making, 1);
     mem_free(m);
 }
 
-/* One at a time: a burst of dropped iterations must not become a burst of virtual users. */
+/* A worker is busy with the first and has the second at hand when that one is ready. More would only
+ * wait there, and might not be needed any more when their turn comes. */
+enum { MAKING_PER_WORKER = 2 };
+
+static void warn_insufficient(struct run *r, uint32_t scenario)
+{
+    const struct plan_scenario *ps = &r->plan.scenarios[scenario];
+    if (atomic_exchange(&r->shared[scenario].warned, true))
+        return;
+    struct log_field f[] = {{"executor", executor_type_name(ps->config->type)},
+                            {"scenario", ps->config->name}};
+    char text[96];
+    (void)snprintf(text, sizeof text,
+                   "Insufficient VUs, reached %u active VUs and cannot initialize more", ps->vus);
+    log_fields(LOG_WARNING, text, f, 2);
+}
+
+static bool take_below(_Atomic uint32_t *n, uint32_t limit, uint32_t *ret_before)
+{
+    *ret_before = atomic_load(n);
+    while (*ret_before < limit)
+        if (atomic_compare_exchange_weak(n, ret_before, *ret_before + 1))
+            return true;
+    return false;
+}
+
+/* An iteration found nobody idle: one more, on all workers at once as long as that goes on. */
 static void make_extra(struct worker *w, uint32_t scenario)
 {
     struct run *r = w->run;
     const struct plan_scenario *ps = &r->plan.scenarios[scenario];
     struct scenario_shared *shared = &r->shared[scenario];
-    if (atomic_exchange(&shared->making, true))
+    uint32_t making, n;
+    if (!take_below(&shared->making, MAKING_PER_WORKER * r->workers_len, &making))
         return;
-    uint32_t n = atomic_load(&shared->extras);
+    if (!take_below(&shared->extras, ps->vus - ps->vus_planned, &n)) {
+        atomic_fetch_sub(&shared->making, 1);
+        if (making == 0) /* those that were asked for last haven't begun to help */
+            warn_insufficient(r, scenario);
+        return;
+    }
     uint32_t vu = ps->first_extra + n;
-    if (n < ps->vus - ps->vus_planned &&
-        send(&r->workers[vu % r->workers_len], scenario, vu, handle_make)) {
-        atomic_store(&shared->extras, n + 1);
-        return;
-    }
-    atomic_store(&shared->making, false);
-    if (n == ps->vus - ps->vus_planned && !atomic_exchange(&shared->warned, true)) {
-        struct log_field f[] = {{"executor", executor_type_name(ps->config->type)},
-                                {"scenario", ps->config->name}};
-        char text[96];
-        (void)snprintf(text, sizeof text,
-                       "Insufficient VUs, reached %u active VUs and cannot initialize more",
-                       ps->vus);
-        log_fields(LOG_WARNING, text, f, 2);
-    }
+    if (!send(&r->workers[vu % r->workers_len], scenario, vu, handle_make))
+        atomic_fetch_sub(&shared->making, 1); /* without memory for a mail there is none for it */
 }
 
 /* ---- the coroutine of a scenario ----------------------------------------------------------- */

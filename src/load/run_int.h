@@ -55,7 +55,7 @@ struct scenario_shared {
     _Atomic int64_t ended_ns;  /* mono: the last window was over; 0 before */
     /* Arrival rates only. */
     _Atomic uint32_t extras; /* virtual users asked for beyond the planned ones */
-    _Atomic bool making;     /* one of them is being made */
+    _Atomic uint32_t making; /* of them asked for and not ready yet */
     _Atomic bool warned;     /* that there can be no more */
 };
 
