@@ -51,8 +51,10 @@ static int read_response(struct http_call *k, struct http_conn *conn, struct htt
                                 k->deadline_ns);
         if (n < 0)
             return http_fail_io(k, conn, (int)n, "read");
-        if (k->first_ns == 0 && n > 0)
+        if (k->first_ns == 0 && n > 0) {
             k->first_ns = stream_arrival_ns(conn->stream);
+            loop_note_lag(loop_current(), stream_lag_ns(conn->stream));
+        }
         if (n == 0)
             rc = http1_reader_eof(r);
         else

@@ -384,8 +384,11 @@ static int wait_for_event(struct js_vm *vm)
     struct events *e = &vm->events;
     CHECK(co_self() != NULL);
     e->waiting = co_self();
-    int rc = co_wait(e->timers_len > 0 ? e->timers[0]->due_ns : CO_FOREVER);
+    int64_t due_ns = e->timers_len > 0 ? e->timers[0]->due_ns : CO_FOREVER;
+    int rc = co_wait(due_ns);
     e->waiting = NULL;
+    if (rc == -ETIMEDOUT)
+        loop_note_lag(loop_current(), clock_mono_ns() - due_ns);
     return rc == -ECANCELED || vm_stopped(vm) ? -ECANCELED : 0;
 }
 

@@ -42,7 +42,7 @@ static void list_remove(struct scenario_counters *c, struct vu *v)
 }
 
 /* A token of this worker's was taken: so somebody is in the list. */
-static void assign(struct worker *w, uint32_t scenario)
+static void assign(struct worker *w, uint32_t scenario, int64_t due_ns)
 {
     struct scenario_counters *c = &w->scenarios[scenario];
     struct vu *v = c->idle_list;
@@ -50,6 +50,7 @@ static void assign(struct worker *w, uint32_t scenario)
         return;
     c->idle_list = v->next_idle;
     v->assigned = true;
+    v->due_ns = due_ns;
     co_wake(v->co);
 }
 
@@ -59,28 +60,30 @@ struct arrival_mail {
     struct mail mail;
     struct worker *to;
     uint32_t scenario;
-    uint32_t vu; /* to be made */
+    uint32_t vu;    /* to be made */
+    int64_t due_ns; /* of the iteration that is handed over */
 };
 
 static void handle_assign(struct mail *mail)
 {
     struct arrival_mail *m = CONTAINER_OF(mail, struct arrival_mail, mail);
-    assign(m->to, m->scenario);
+    assign(m->to, m->scenario, m->due_ns);
     mem_free(m);
 }
 
-static bool send(struct worker *to, uint32_t scenario, uint32_t vu, mail_fn *fn)
+static bool send(struct worker *to, uint32_t scenario, uint32_t vu, int64_t due_ns, mail_fn *fn)
 {
     struct arrival_mail *m = mem_alloc(sizeof *m);
     if (m == NULL)
         return false;
-    *m = (struct arrival_mail){.mail.fn = fn, .to = to, .scenario = scenario, .vu = vu};
+    *m = (struct arrival_mail){
+        .mail.fn = fn, .to = to, .scenario = scenario, .vu = vu, .due_ns = due_ns};
     mail_send(to->loop, &m->mail);
     return true;
 }
 
 /* False: nobody is idle. */
-static bool hand_out(struct worker *w, uint32_t scenario)
+static bool hand_out(struct worker *w, uint32_t scenario, int64_t due_ns)
 {
     struct run *r = w->run;
     for (uint32_t i = 0; i < r->workers_len; i++) {
@@ -89,10 +92,10 @@ static bool hand_out(struct worker *w, uint32_t scenario)
         if (!take_token(c))
             continue;
         if (to == w) {
-            assign(w, scenario);
+            assign(w, scenario, due_ns);
             return true;
         }
-        if (send(to, scenario, 0, handle_assign))
+        if (send(to, scenario, 0, due_ns, handle_assign))
             return true;
         atomic_fetch_add_explicit(&c->idle, 1, memory_order_acq_rel);
     }
@@ -137,8 +140,8 @@ static void handle_make(struct mail *mail)
     mem_free(m);
 }
 
-/* A worker is busy with the first and has the second at hand when that one is ready. More would only
- * wait there, and might not be needed any more when their turn comes. */
+/* A worker is busy with the first and has the second at hand when that one is ready. More would
+ * only wait there, and might not be needed any more when their turn comes. */
 enum { MAKING_PER_WORKER = 2 };
 
 static void warn_insufficient(struct run *r, uint32_t scenario)
@@ -179,7 +182,7 @@ static void make_extra(struct worker *w, uint32_t scenario)
         return;
     }
     uint32_t vu = ps->first_extra + n;
-    if (!send(&r->workers[vu % r->workers_len], scenario, vu, handle_make))
+    if (!send(&r->workers[vu % r->workers_len], scenario, vu, 0, handle_make))
         atomic_fetch_sub(&shared->making, 1); /* without memory for a mail there is none for it */
 }
 
@@ -194,6 +197,15 @@ static void drop(struct arrival *a)
     make_extra(w, a->scenario);
 }
 
+/* Parked, not asleep: the lag is that of the iteration, not of this wake-up. */
+static int wait_due(int64_t due_ns)
+{
+    if (clock_mono_ns() >= due_ns)
+        return co_check_slice();
+    int rc = co_park(due_ns);
+    return rc == -ETIMEDOUT ? 0 : rc;
+}
+
 static void dispatch_all(struct arrival *a)
 {
     struct worker *w = a->worker;
@@ -205,10 +217,10 @@ static void dispatch_all(struct arrival *a)
         if (!pace_arrival_due(&pace, segment_global(&ps->arrivals, i), &due))
             return;
         due += w->start_ns + ps->start_ns;
-        int rc = clock_mono_ns() < due ? co_sleep_until(due) : co_check_slice();
+        int rc = wait_due(due);
         if (rc < 0 || w->aborted)
             return;
-        if (!hand_out(w, a->scenario))
+        if (!hand_out(w, a->scenario, due))
             drop(a);
     }
 }
@@ -283,6 +295,7 @@ bool arrival_window(struct vu *v, const struct window *win)
         atomic_fetch_add_explicit(&c->vus, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&w->counters->vus_active, 1, memory_order_relaxed);
         int64_t now_ns = clock_mono_ns();
+        loop_note_lag(w->loop, now_ns - v->due_ns);
         bool whole = vu_iteration(v, &now_ns);
         atomic_fetch_sub_explicit(&c->vus, 1, memory_order_relaxed);
         atomic_fetch_sub_explicit(&w->counters->vus_active, 1, memory_order_relaxed);

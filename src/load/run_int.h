@@ -84,6 +84,7 @@ struct vu {
     /* Arrival rates only. */
     struct vu *next_idle;
     bool assigned;               /* was handed an iteration */
+    int64_t due_ns;              /* of that iteration, mono; valid while `assigned` */
     uint32_t extra_of, extra_id; /* while it is made later: scenario, number from 0 */
     /* Externally controlled only. */
     struct vu *next_member, *next_extra;
@@ -98,6 +99,12 @@ struct arrival {
     uint32_t scenario;
     struct co *co;
     struct tagset *tags; /* of dropped iterations */
+};
+
+/* How late a worker was lately; generator_lag itself is in its shard. */
+struct lag {
+    uint32_t events, late; /* since the last tick */
+    uint32_t seconds;      /* in a row in which too many were late */
 };
 
 /* ---- a worker ------------------------------------------------------------------------------ */
@@ -119,7 +126,9 @@ struct worker {
     struct keeper *keepers; /* [run.externals_len] */
     uint32_t running;       /* coroutines of virtual users, of arrivals, of keepers */
     struct co *boss;        /* init, then waits for the virtual users */
-    struct timer tick;      /* once a second: closes time buckets */
+    struct timer tick;      /* once a second: closes time buckets , looks at the lag */
+    struct lag lag;
+    struct tagset *lag_tags;
     bool go, aborted, quit;
     int64_t start_ns; /* mono: zero of the timetable; valid once `go` */
     enum worker_state state;
@@ -217,7 +226,8 @@ struct run {
     bool external_busy;            /* a change of theirs is under way */
     _Atomic uint32_t external_ids; /* virtual users made beyond plan.vus_most */
     struct control *control;       /* NULL: nobody may ask */
-    bool workers_ready;            /* all threads run, with loops of their own */
+    _Atomic bool lag_warned;
+    bool workers_ready; /* all threads run, with loops of their own */
     bool lingering;
 
     enum run_phase phase;

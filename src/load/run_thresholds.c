@@ -10,6 +10,15 @@ enum { EVALUATE_EVERY_S = 2 };
 
 /* ---- making -------------------------------------------------------------------------------- */
 
+/* Who has a threshold on it wants to see it. */
+static void show_lag(struct run *r)
+{
+    const struct metric *lag = registry_builtin(r->registry, METRIC_GENERATOR_LAG);
+    for (size_t i = 0; i < r->thresholds.len; i++)
+        if (r->thresholds.groups[i].metric == lag)
+            metrics_show_lag(r->metrics);
+}
+
 static int add_key(struct run *r, const struct threshold_list *l)
 {
     int rc = thresholds_key(&r->thresholds, str_of(l->metric));
@@ -54,6 +63,7 @@ int run_thresholds_init(struct run *r)
         rc = metrics_submetric(r->metrics, STR("http_req_duration{expected_response:true}"),
                                &metric, &sub);
     }
+    show_lag(r);
     if (rc == E_CONFIG && err_get()->exit_code == 0)
         (void)err_exit(rc, EXIT_CONFIG);
     return rc < 0 ? rc : list_thresholds(r);

@@ -97,10 +97,48 @@ static int64_t tick_ns(const struct worker *w)
     return w->run->samples != NULL ? 200 * NS_PER_MS : NS_PER_S;
 }
 
+/* ---- lag ----------------------------------------------------------------------------------- */
+
+/* When does it matter? A response or a timer that waits for the generator has waited too long after
+ * LAG_LATE_NS, and one hiccup is not the state of a machine. */
+#define LAG_LATE_NS (10 * NS_PER_MS)
+enum { LAG_LATE_PERCENT = 5, LAG_EVENTS_LEAST = 5, LAG_SECONDS = 3 };
+
+static void on_lag(void *arg, int64_t lag_ns)
+{
+    struct worker *w = arg;
+    w->lag.events++;
+    w->lag.late += lag_ns > LAG_LATE_NS;
+    shard_add_lag(w->shard, w->lag_tags, (double)lag_ns / (double)NS_PER_MS,
+                  loop_now_ns(w->loop) + w->run->wall_offset_ns);
+}
+
+static void warn_lag(struct worker *w)
+{
+    metrics_show_lag(w->run->metrics);
+    if (atomic_exchange(&w->run->lag_warned, true))
+        return;
+    log_warning("this machine can't keep up with the test: for %d s more than %d%% of what was due "
+                "began over %lld ms late (see generator_lag). Latencies are measured without that, "
+                "but requests go out later than planned: use fewer virtual users, more --workers "
+                "or more machines",
+                LAG_SECONDS, LAG_LATE_PERCENT, (long long)(LAG_LATE_NS / NS_PER_MS));
+}
+
+static void look_at_lag(struct worker *w)
+{
+    bool bad = w->lag.events >= LAG_EVENTS_LEAST &&
+               (uint64_t)w->lag.late * 100 > (uint64_t)w->lag.events * LAG_LATE_PERCENT;
+    w->lag = (struct lag){.seconds = bad ? w->lag.seconds + 1 : 0};
+    if (w->lag.seconds == LAG_SECONDS)
+        warn_lag(w);
+}
+
 static void on_tick(struct timer *t)
 {
     struct worker *w = CONTAINER_OF(t, struct worker, tick);
     int64_t now = clock_mono_ns();
+    look_at_lag(w);
     shard_tick(w->shard, now + w->run->wall_offset_ns);
     shard_flush_samples(w->shard);
     if (timer_start(w->loop, &w->tick, now + tick_ns(w)) < 0)
@@ -130,6 +168,7 @@ static int make_vus(struct worker *w)
 
 static int init(struct worker *w)
 {
+    w->lag_tags = run_tagset(w->run, w->shard, NULL);
     int rc = dialer_new(&w->run->settings.rules, w->run->dns, &w->dialer);
     if (rc == 0)
         rc = timer_start(w->loop, &w->tick, clock_mono_ns() + tick_ns(w));
@@ -157,6 +196,7 @@ static int spawn_all(struct worker *w)
 static int run_vus(struct worker *w)
 {
     w->state = WORKER_RUNNING;
+    loop_on_lag(w->loop, on_lag, w);
     int rc = spawn_all(w);
     if (rc < 0)
         handle_abort(&w->to_abort);
@@ -169,6 +209,7 @@ static void finish(struct worker *w)
 {
     co_cancel_clear();
     w->state = WORKER_ENDED;
+    loop_on_lag(w->loop, NULL, NULL);
     timer_stop(w->loop, &w->tick);
     for (uint32_t i = 0; i < w->vus_len; i++)
         vu_fini(&w->vus[i]);

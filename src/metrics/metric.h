@@ -43,6 +43,7 @@ enum metric_builtin {
     METRIC_HTTP_REQ_FAILED,
     METRIC_DATA_SENT,
     METRIC_DATA_RECEIVED,
+    METRIC_GENERATOR_LAG, /* see shard_add_lag() */
     METRIC_BUILTIN_LEN,
 };
 

@@ -102,6 +102,11 @@ void metrics_want_samples(struct metrics *m, sample_consumer_fn *fn, void *arg)
     m->samples_arg = arg;
 }
 
+void metrics_show_lag(struct metrics *m)
+{
+    atomic_store_explicit(&m->lag_shown, true, memory_order_relaxed);
+}
+
 void metrics_want_sections(struct metrics *m)
 {
     m->sections_wanted = true;

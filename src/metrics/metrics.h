@@ -56,6 +56,10 @@ void metrics_want_buckets(struct metrics *m, uint32_t period_s, bucket_consumer_
 /* Before workers start: every single sample goes to `fn`, too.  One consumer. */
 void metrics_want_samples(struct metrics *m, sample_consumer_fn *fn, void *arg);
 
+/* From now on `generator_lag` is a metric like the others; any thread.  Until then it is measured,
+ * but in no snapshot, bucket or sample: k6 has none. */
+void metrics_show_lag(struct metrics *m);
+
 /* Before workers start: also keeps each scenario's and group's own sinks (summary mode full). */
 void metrics_want_sections(struct metrics *m);
 

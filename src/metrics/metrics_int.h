@@ -50,6 +50,7 @@ struct metrics {
     void *samples_arg;
     bool sections_wanted;
 
+    _Atomic bool lag_shown;
     atomic_uint shards; /* the next shard's number */
     struct tag_limit tag_limit;
 

@@ -504,6 +504,15 @@ void shard_add_http(struct shard *s, struct tagset *tags, struct metadata *meta,
         sample_add_http(s, tags, meta, h, wall_ns);
 }
 
+void shard_add_lag(struct shard *s, struct tagset *tags, double lag_ms, int64_t wall_ns)
+{
+    if (UNLIKELY(atomic_load_explicit(&s->metrics->lag_shown, memory_order_relaxed)))
+        shard_add(s, registry_builtin(s->metrics->registry, METRIC_GENERATOR_LAG), tags, NULL,
+                  lag_ms, wall_ns);
+    else
+        fine_add(s, &s->sinks[METRIC_GENERATOR_LAG], METRIC_TREND, lag_ms, wall_ns);
+}
+
 /* Checks */
 
 static struct shard_check *check_new(struct shard *s, const struct metrics_name *name,

@@ -53,6 +53,9 @@ void shard_add_check(struct shard *s, struct tagset *base, struct metadata *meta
 /* Each sample goes to somebody, with its time. */
 bool shard_is_sampled(const struct shard *s);
 
+/* By how much the worker came late to something (`generator_lag`); see metrics_show_lag(). */
+void shard_add_lag(struct shard *s, struct tagset *tags, double lag_ms, int64_t wall_ns);
+
 /* Samples that were lost to a limit or to memory so far. */
 uint64_t shard_dropped(const struct shard *s);
 

@@ -45,8 +45,11 @@ void snapshot_free(struct snapshot *s)
 static int merge_sinks(const struct shard *s, struct snapshot *into)
 {
     uint32_t len = (uint32_t)MIN((size_t)s->sinks_len, into->metrics_len);
+    bool lag_shown = atomic_load_explicit(&s->metrics->lag_shown, memory_order_relaxed);
     for (uint32_t id = 0; id < len; id++) {
         const struct metric *m = registry_at(s->metrics->registry, id);
+        if (id == METRIC_GENERATOR_LAG && !lag_shown)
+            continue;
         int rc = sink_merge(&into->sinks[id], &s->sinks[id], m->type);
         if (rc < 0)
             return rc;

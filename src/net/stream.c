@@ -43,6 +43,11 @@ int64_t stream_arrival_ns(const struct stream *s)
     return s->arrival_ns;
 }
 
+int64_t stream_lag_ns(const struct stream *s)
+{
+    return s->read_ns - s->arrival_ns;
+}
+
 bool stream_is_idle_ok(struct stream *s)
 {
     return s->ops->is_idle_ok(s);

@@ -52,6 +52,8 @@ void stream_abort(struct stream *s);
 /* Monotonic time at which the kernel received the bytes of the last stream_read(), from its receive
  * time stamp; the time of the read when the kernel gave none.  Never later than the read. */
 int64_t stream_arrival_ns(const struct stream *s);
+/* For how long they had been there when they were read. */
+int64_t stream_lag_ns(const struct stream *s);
 
 /* False when the peer has closed it or sent unasked bytes: not to be used again.  Doesn't wait. */
 bool stream_is_idle_ok(struct stream *s);

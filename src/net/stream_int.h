@@ -25,7 +25,7 @@ struct stream {
     struct io *io;
     struct ssl_st *ssl;       /* tls.c's; NULL without TLS */
     struct ssl_st *ssl_below; /* what `ssl` goes over: TLS to a proxy; NULL: the socket */
-    int64_t arrival_ns;
+    int64_t arrival_ns, read_ns;
     uint64_t bytes_in, bytes_out;
     struct stream_tls tls;
     int socket_error; /* -errno of the last failed call on the socket, for tls.c; 0: none */

@@ -114,7 +114,7 @@ int stream_open(int fd, struct stream **ret)
 
 static void note_arrival(struct stream *s, struct msghdr *msg)
 {
-    s->arrival_ns = clock_mono_ns();
+    s->arrival_ns = s->read_ns = clock_mono_ns();
     for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
             continue;

@@ -190,8 +190,8 @@ struct kind {
 };
 
 static const char *const http_names[] = {"http_reqs", "http_req_", NULL};
-static const char *const execution_names[] = {"vus", "iterations", "iteration_duration",
-                                              "dropped_iterations", NULL};
+static const char *const execution_names[] = {
+    "vus", "iterations", "iteration_duration", "dropped_iterations", "generator_lag", NULL};
 static const char *const network_names[] = {"data_sent", "data_received", NULL};
 static const char *const web_vitals_names[] = {"browser_web_vital_", NULL};
 static const char *const browser_names[] = {"browser_", NULL};

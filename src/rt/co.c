@@ -278,7 +278,12 @@ int co_sleep_until(int64_t deadline_ns)
     if (deadline_ns <= self()->loop->now_ns)
         return co_yield ();
     int rc = co_park(deadline_ns);
-    return rc == -ETIMEDOUT ? 0 : rc;
+    if (rc != -ETIMEDOUT)
+        return rc;
+    struct loop *l = co_self()->loop;
+    if (l->lag_fn != NULL)
+        loop_note_lag(l, clock_mono_ns() - deadline_ns);
+    return 0;
 }
 
 int co_check_slice(void)

@@ -185,6 +185,18 @@ int64_t loop_wall_offset_ns(struct loop *l)
     return l->wall_offset_ns;
 }
 
+void loop_on_lag(struct loop *l, loop_lag_fn *fn, void *arg)
+{
+    l->lag_fn = fn;
+    l->lag_arg = arg;
+}
+
+void loop_note_lag(struct loop *l, int64_t lag_ns)
+{
+    if (l->lag_fn != NULL)
+        l->lag_fn(l->lag_arg, MAX(lag_ns, (int64_t)0));
+}
+
 void timer_init(struct timer *t, timer_fn *fn)
 {
     *t = (struct timer){.fn = fn};

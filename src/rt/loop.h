@@ -43,6 +43,15 @@ void loop_touch_uv(struct loop *l);
 int64_t loop_now_ns(const struct loop *l);
 int64_t loop_update_now(struct loop *l);
 
+/*
+ * How late the loop is: `fn` is told, on the loop's thread, of everything that had been ready for
+ * `lag_ns` when the loop came to it; it must not wait.  co_sleep_until() tells it by itself, others
+ * by loop_note_lag().
+ */
+typedef void loop_lag_fn(void *arg, int64_t lag_ns);
+void loop_on_lag(struct loop *l, loop_lag_fn *fn, void *arg);
+void loop_note_lag(struct loop *l, int64_t lag_ns);
+
 /* What to add to a monotonic time to get the wall clock's; at most 100 ms old. */
 int64_t loop_wall_offset_ns(struct loop *l);
 

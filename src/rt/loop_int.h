@@ -40,6 +40,8 @@ struct loop {
 
     uv_loop_t uv;
     uv_async_t uv_active;
+    loop_lag_fn *lag_fn; /* NULL: nobody wants to know */
+    void *lag_arg;
     bool uv_touched; /* uv has to run before the loop may sleep */
     struct loop_signal *signals;
 };
