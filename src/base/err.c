@@ -72,6 +72,8 @@ const char *err_code_text(int code)
         return "corrupt data";
     case E_UNSUPPORTED:
         return "not supported yet";
+    case E_DAMAGED:
+        return "stored data is damaged";
     default:
         return errno_text(code);
     }

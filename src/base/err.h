@@ -25,8 +25,9 @@ enum err_code {
     E_UNAVAILABLE = -7007, /* a server can't now; retrying may help */
     E_TLS = -7008,         /* TLS handshake or record failure */
     E_DNS = -7009,         /* name resolution failed */
-    E_CORRUPT = -7010,     /* stored or received data that doesn't decode */
+    E_CORRUPT = -7010,     /* received data that doesn't decode */
     E_UNSUPPORTED = -7011, /* of k6's, but not here yet */
+    E_DAMAGED = -7012,     /* what we have stored ourselves doesn't decode any more */
 };
 
 enum { ERR_MESSAGE_MAX = 2048, ERR_HINT_MAX = 256 };

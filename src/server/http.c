@@ -159,6 +159,16 @@ int reply_error(struct request *r, int status, int code, const char *word, const
     return error_text(r, status, code, word, str_of(message));
 }
 
+/* Of the disk: the operator has to hear of it, but not of every push. */
+static void log_failure(struct request *r, const char *message)
+{
+    int64_t now = clock_mono_ns();
+    int64_t last = atomic_load(&r->server->told_ns);
+    if ((last == 0 || now - last > NS_PER_S) &&
+        atomic_compare_exchange_strong(&r->server->told_ns, &last, now))
+        log_error("%.*s: %s", STR_ARG(r->path), message);
+}
+
 int reply_failure(struct request *r, int rc)
 {
     static const struct {
@@ -178,8 +188,14 @@ int reply_failure(struct request *r, int rc)
         {-ENOMEM, 503, 1, "unavailable"},
         {-EMSGSIZE, 413, 2, "too_large"},
         {-ENOSPC, 503, 1, "unavailable"},
+        {-EROFS, 503, 1, "unavailable"},
+        {-EDQUOT, 503, 1, "unavailable"},
+        {-EIO, 503, 1, "unavailable"},
+        {E_DAMAGED, 500, 0, "damaged"},
     };
     const char *message = err_get()->code == rc ? err_message() : err_code_text(rc);
+    if (rc == -ENOSPC || rc == -EROFS || rc == -EDQUOT || rc == -EIO || rc == E_DAMAGED)
+        log_failure(r, message);
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         if (table[i].rc == rc)
             return error_text(r, table[i].status, table[i].code, table[i].word, str_of(message));

@@ -313,7 +313,7 @@ int provisioning_notify(struct request *r)
         return rc;
     f.thresholds = verdict.thresholds;
     f.thresholds_len = verdict.len;
-    f.result = result_of(f.state.code, verdict.failed);
+    f.result = verdict.unknown ? RESULT_ERROR : result_of(f.state.code, verdict.failed);
     rc = life_change(r->server, id, &f, &repeated);
     if (rc < 0)
         return rc;

@@ -360,7 +360,8 @@ static int judge(struct request *r, int64_t id, struct store_finish *f)
         return rc;
     f->thresholds = v.thresholds;
     f->thresholds_len = v.len;
-    f->result = result_of(f->state.code, v.failed || f->result == RESULT_FAILED);
+    f->result =
+        v.unknown ? RESULT_ERROR : result_of(f->state.code, v.failed || f->result == RESULT_FAILED);
     return 0;
 }
 

@@ -1,8 +1,10 @@
 #include "server/verdict.h"
 
+#include <errno.h>
 #include <math.h>
 
 #include "base/err.h"
+#include "base/log.h"
 #include "server/threshold.h"
 
 /* THRESHOLD_OPEN when the expression is none. */
@@ -42,23 +44,35 @@ static bool has_data(const struct query_metric *metrics, size_t len, struct str 
     return false;
 }
 
-int verdict_of_run(struct store *s, int64_t run_id, struct arena *a, struct verdict *ret)
+static int judge_all(struct store *s, int64_t run_id, struct arena *a, struct verdict *v)
 {
     struct query_metric *metrics = NULL;
     size_t metrics_len = 0;
-    *ret = (struct verdict){0};
-    int rc = store_get_thresholds(s, run_id, a, &ret->thresholds, &ret->len);
-    if (rc == 0)
-        rc = query_metrics(s, run_id, a, &metrics, &metrics_len);
-    for (size_t i = 0; i < ret->len && rc == 0; i++) {
-        struct store_threshold *t = &ret->thresholds[i];
+    int rc = query_metrics(s, run_id, a, &metrics, &metrics_len);
+    for (size_t i = 0; i < v->len && rc == 0; i++) {
+        struct store_threshold *t = &v->thresholds[i];
         double value = NAN;
         rc = server_threshold_value(s, run_id, t, metrics, metrics_len, a, &value);
         if (!isnan(value))
             t->result = compare(t->expression, value);
         else if (!has_data(metrics, metrics_len, t->metric))
             t->result = THRESHOLD_PASSED;
-        ret->failed = ret->failed || t->result == THRESHOLD_FAILED;
+        v->failed = v->failed || t->result == THRESHOLD_FAILED;
     }
     return rc;
+}
+
+int verdict_of_run(struct store *s, int64_t run_id, struct arena *a, struct verdict *ret)
+{
+    *ret = (struct verdict){0};
+    int rc = store_get_thresholds(s, run_id, a, &ret->thresholds, &ret->len);
+    if (rc < 0 || ret->len == 0)
+        return rc;
+    rc = judge_all(s, run_id, a, ret);
+    if (rc == 0 || rc == -ENOMEM)
+        return rc;
+    /* A run has to end also when its measurements can't be read. */
+    log_warning("thresholds of test run %lld: %s", (long long)run_id, err_message());
+    ret->unknown = true;
+    return 0;
 }

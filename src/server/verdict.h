@@ -13,7 +13,8 @@
 struct verdict {
     struct store_threshold *thresholds; /* with their results, in the arena */
     size_t len;
-    bool failed; /* one of them */
+    bool unknown; /* the measurements couldn't be read */
+    bool failed;  /* one of them */
 };
 
 /* A threshold without data holds, as in k6; one that the server doesn't understand stays open. */

@@ -70,7 +70,7 @@ int blob_read(struct store *s, enum blob_kind kind, int64_t id, struct buf *out)
         if (n < 0 && errno != EINTR)
             rc = err_set_errno(-errno, "read %s", path);
         if (n == 0)
-            rc = err_set(E_CORRUPT, "read %s: it has become shorter", path);
+            rc = err_set(E_DAMAGED, "read %s: it has become shorter", path);
         if (n <= 0)
             continue;
         buf_claim(out, (size_t)n);

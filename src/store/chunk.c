@@ -26,7 +26,7 @@ int chunk_next(struct chunk_reader *r)
         return 0;
     if (!varint_get(&r->at, r->end, &zigzag) || !varint_get(&r->at, r->end, &len) ||
         len > (uint64_t)(r->end - r->at))
-        return err_set(E_CORRUPT, "stored chunk: cut short");
+        return err_set(E_DAMAGED, "stored chunk: cut short");
     uint64_t delta = (zigzag >> 1) ^ (uint64_t) - (int64_t)(zigzag & 1);
     r->series = (int64_t)((uint64_t)r->series + delta);
     r->value = str_new(r->at, (size_t)len);

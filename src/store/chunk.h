@@ -26,7 +26,7 @@ struct chunk_reader {
 };
 
 void chunk_reader_init(struct chunk_reader *r, struct str chunk);
-/* 1: a record; 0: the end; E_CORRUPT with a message. */
+/* 1: a record; 0: the end; E_DAMAGED with a message. */
 NODISCARD int chunk_next(struct chunk_reader *r);
 
 #endif

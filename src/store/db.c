@@ -8,6 +8,11 @@
 #include "base/err.h"
 #include "base/limits.h"
 
+static int err_of_open(int error)
+{
+    return error == ENOSPC || error == EROFS ? -error : -EIO;
+}
+
 int db_error(sqlite3 *db, const char *what)
 {
     int code = sqlite3_errcode(db);
@@ -21,10 +26,19 @@ int db_error(sqlite3 *db, const char *what)
         break;
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-        rc = E_CORRUPT;
+        rc = E_DAMAGED;
+        break;
+    case SQLITE_READONLY:
+        rc = -EROFS;
+        break;
+    case SQLITE_CANTOPEN:
+        rc = err_of_open(sqlite3_system_errno(db));
         break;
     case SQLITE_CONSTRAINT:
         rc = -EEXIST;
+        break;
+    case SQLITE_IOERR:
+        rc = err_of_open(sqlite3_system_errno(db));
         break;
     default:
         break;

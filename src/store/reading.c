@@ -36,7 +36,7 @@ int reading_labels(struct arena *a, struct str json, struct metricset_label **re
     yyjson_val *root = yyjson_doc_get_root(doc);
     size_t count = yyjson_obj_size(root);
     struct metricset_label *labels = doc ? arena_calloc(a, count + 1, sizeof *labels) : NULL;
-    int rc = labels ? 0 : doc ? -ENOMEM : err_set(E_CORRUPT, "stored labels are not JSON");
+    int rc = labels ? 0 : doc ? -ENOMEM : err_set(E_DAMAGED, "stored labels are not JSON");
     size_t i, n;
     yyjson_val *key, *value;
     if (rc == 0) {

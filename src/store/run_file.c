@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -164,6 +165,24 @@ static void unlink_file(struct store *s, const struct run_file *f)
     s->files_len--;
 }
 
+/* An empty file is what a death before its first transaction leaves, and then no measurements have
+ * been acknowledged, with which a run begins to run. */
+static int check_file(struct store *s, int64_t run_id, const char *path, bool create)
+{
+    struct stat st;
+    int64_t ran = 0;
+    if (stat(path, &st) < 0)
+        return create
+                   ? 0
+                   : err_set(E_NOT_FOUND, "test run %lld has no measurements", (long long)run_id);
+    if (st.st_size > 0)
+        return 0;
+    STORE_LOCKED(s);
+    int rc = db_number(s->db, &ran, 0, "SELECT 1 FROM states WHERE run_id=? AND code=?", "ii",
+                       run_id, (int64_t)RUN_RUNNING);
+    return rc == 0 && ran ? err_set(E_DAMAGED, "%s is empty, its data is lost", path) : rc;
+}
+
 /* Holds files_lock, except while a file is opened or closed, which may wait for the disk. */
 static int open_new(struct store *s, int64_t run_id, bool create, struct run_file **ret)
 {
@@ -176,8 +195,8 @@ static int open_new(struct store *s, int64_t run_id, bool create, struct run_fil
     s->files_len++;
     pthread_mutex_unlock(&s->files_lock);
     int rc = path_of(s, run_id, path);
-    if (rc == 0 && !create && access(path, F_OK) < 0)
-        rc = err_set(E_NOT_FOUND, "test run %lld has no measurements", (long long)run_id);
+    if (rc == 0)
+        rc = check_file(s, run_id, path, create);
     if (rc == 0)
         rc = open_file(f, path);
     pthread_mutex_lock(&s->files_lock);

@@ -7,7 +7,8 @@
  * What a call has reported as done survives the death of the process.
  *
  * Strings that come back live in the caller's arena.  Codes: E_NOT_FOUND, E_CONFIG for a folder
- * that can't be used, E_CORRUPT, E_LIMIT, -ENOMEM, -ENOSPC, -EIO.
+ * that can't be used, E_CORRUPT and E_LIMIT for what was given, E_DAMAGED for what was stored,
+ * -ENOMEM, -ENOSPC, -EROFS, -EIO.
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H

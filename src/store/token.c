@@ -70,7 +70,7 @@ int store_list_tokens(struct store *s, struct arena *a, struct store_token **ret
     while (rc == 0 && len < (size_t)count && (rc = db_step(q)) > 0) {
         struct str hash = db_blob(q, 1);
         if (hash.len != STORE_HASH_LEN)
-            return err_set(E_CORRUPT, "token without a proper hash");
+            return err_set(E_DAMAGED, "token without a proper hash");
         list[len].id = sqlite3_column_int64(q, 0);
         memcpy(list[len].hash, hash.ptr, STORE_HASH_LEN);
         list[len].user_id = sqlite3_column_int64(q, 2);

@@ -94,12 +94,19 @@ int value_merge_wire(struct value *v, const struct metricset_value *from)
     return 0;
 }
 
+/* The codec can't know that what it has read was ours. */
+static int damaged(int rc)
+{
+    struct err was = *err_get();
+    return rc == E_CORRUPT ? err_set(E_DAMAGED, "%s", was.message) : rc;
+}
+
 static int merge_stored_rate(struct value *v, const uint8_t *p, const uint8_t *end)
 {
     uint64_t nonzero = 0;
     uint64_t total = 0;
     if (!varint_get(&p, end, &nonzero) || !varint_get(&p, end, &total))
-        return err_set(E_CORRUPT, "stored rate: cut short");
+        return err_set(E_DAMAGED, "stored rate: cut short");
     v->rate.nonzero += nonzero;
     v->rate.total += total;
     return 0;
@@ -110,11 +117,11 @@ static int merge_stored_gauge(struct value *v, const uint8_t *p, const uint8_t *
     double figures[4];
     uint64_t count = 0;
     if ((size_t)(end - p) < sizeof figures)
-        return err_set(E_CORRUPT, "stored gauge: cut short");
+        return err_set(E_DAMAGED, "stored gauge: cut short");
     memcpy(figures, p, sizeof figures);
     p += sizeof figures;
     if (!varint_get(&p, end, &count))
-        return err_set(E_CORRUPT, "stored gauge: cut short");
+        return err_set(E_DAMAGED, "stored gauge: cut short");
     merge_gauge(v, figures[0], figures[1], figures[2], figures[3] * (double)count, count, t);
     return 0;
 }
@@ -127,7 +134,7 @@ int value_merge_stored(struct value *v, struct str stored, int64_t t)
     switch (v->type) {
     case METRICSET_COUNTER:
         if (stored.len != sizeof counter)
-            return err_set(E_CORRUPT, "stored counter: cut short");
+            return err_set(E_DAMAGED, "stored counter: cut short");
         memcpy(&counter, p, sizeof counter);
         v->counter += counter;
         return 0;
@@ -136,7 +143,7 @@ int value_merge_stored(struct value *v, struct str stored, int64_t t)
     case METRICSET_RATE:
         return merge_stored_rate(v, p, end);
     case METRICSET_TREND:
-        return hdr_merge_encoded(&v->trend, p, stored.len);
+        return damaged(hdr_merge_encoded(&v->trend, p, stored.len));
     }
     return 0;
 }
@@ -144,7 +151,7 @@ int value_merge_stored(struct value *v, struct str stored, int64_t t)
 int value_merge_figures(struct value *v, struct str stored, int64_t t)
 {
     if (v->type == METRICSET_TREND)
-        return hdr_merge_figures(&v->trend, stored.ptr, stored.len);
+        return damaged(hdr_merge_figures(&v->trend, stored.ptr, stored.len));
     return value_merge_stored(v, stored, t);
 }
 

@@ -33,10 +33,11 @@ void value_init(struct value *v, enum metricset_type type);
 void value_fini(struct value *v);
 void value_reset(struct value *v); /* empty, of the same type */
 
-/* 0, -ENOMEM or E_CORRUPT.  Of gauges the later bucket gives `last`, of equal ones the second. */
+/* 0, -ENOMEM, E_CORRUPT (of a stored form: E_DAMAGED).  Of gauges the later bucket gives `last`, of
+ * equal ones the second. */
 NODISCARD int value_merge(struct value *v, const struct value *from);
 NODISCARD int value_merge_wire(struct value *v, const struct metricset_value *from);
-/* The stored form; `t` is its bucket.  After E_CORRUPT `v` may hold a part of it. */
+/* The stored form; `t` is its bucket.  After E_DAMAGED `v` may hold a part of it. */
 NODISCARD int value_merge_stored(struct value *v, struct str stored, int64_t t);
 /* The same, of a trend without its counters: count, sum, min and max only. */
 NODISCARD int value_merge_figures(struct value *v, struct str stored, int64_t t);

@@ -51,13 +51,16 @@ export class Server {
   constructor(t, options = {}) {
     this.dir = temporaryFolder(t);
     this.args = options.args || [];
+    this.wrap = options.wrap; // what stands before the command: (server) => [program, arguments…]
     this.port = 0;
     t.after(() => this.kill());
   }
 
   async start() {
     const args = ['server', '--data', join(this.dir, 'data'), '--listen', `127.0.0.1:${this.port}`];
-    this.process = start(SPATE, [...args, '--token-file', join(this.dir, 'token'), ...this.args]);
+    const command = [...(this.wrap ? this.wrap(this) : []), SPATE, ...args, '--token-file', join(this.dir, 'token'), ...this.args];
+    this.process = start(command[0], command.slice(1));
+    this.pid = this.process.pid;
     const url = await until('the server prints its URL', () => {
       assert.ok(this.process.running(), `the server ended: ${this.process.stderr}`);
       return /http:\/\/127\.0\.0\.1:\d+/.exec(this.process.stdout + this.process.stderr);
