@@ -9,6 +9,7 @@
 #include "server/v1_login.h"
 #include "server/v1_metrics.h"
 #include "server/v5.h"
+#include "server/v5_tests.h"
 #include "server/v6.h"
 #include "server/v6_labels.h"
 #include "server/v6_load_tests.h"
@@ -214,6 +215,9 @@ const struct route routes[] = {
     {METHOD_GET, "/cloud/v5/test_runs/{}/label/{}/values", v5_label_values, VIEWER_OF_RUN, FORM_V6,
      BODY_NONE, SMALL},
     {METHOD_GET, "/cloud/v5/test_runs/{}/{*}", v5_query, VIEWER_OF_RUN, FORM_V6, BODY_NONE, SMALL},
+
+    {METHOD_GET, "/cloud/v5/load_tests/{}/{*}", v5_test_query, VIEWER_OF_TEST, FORM_V6, BODY_NONE,
+     SMALL},
 
     {METHOD_GET, "/cloud/v5/{*}", v6_not_here, ACCESS_TOKEN, FORM_V6, BODY_NONE, SMALL},
 };

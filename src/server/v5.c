@@ -7,9 +7,10 @@
 
 #include "base/clock.h"
 #include "base/map.h"
+#include "server/call_arg.h"
 #include "server/run_json.h"
 #include "server/threshold.h"
-#include "server/time_arg.h"
+#include "server/v5_result.h"
 #include "store/query.h"
 
 /* The run of the path, which has to exist. */
@@ -21,13 +22,6 @@ static int find_run(struct request *r, struct store_run *ret)
 }
 
 /* ---- what there is ---- */
-
-static const char *const type_names[] = {
-    [METRICSET_COUNTER] = "counter",
-    [METRICSET_GAUGE] = "gauge",
-    [METRICSET_RATE] = "rate",
-    [METRICSET_TREND] = "trend",
-};
 
 /* k6's own metrics; others are a script's. */
 static bool is_builtin(struct str name)
@@ -67,7 +61,7 @@ int v5_metrics(struct request *r)
         buf_z(out, i > 0 ? ",{" : "{");
         run_json_int(out, "id", list[i].id);
         json_str(out, "name", list[i].name);
-        json_str(out, "type", str_of(type_names[list[i].type]));
+        json_str(out, "type", v5_type_name(list[i].type));
         json_str(out, "origin", is_builtin(list[i].name) ? STR("builtin") : STR("script"));
         run_json_int(out, "test_run_id", run.id);
         if (list[i].estimated)
@@ -200,151 +194,34 @@ int v5_label_values(struct request *r)
 
 /* ---- queries ---- */
 
-/* A parameter inside the parentheses, decoded: 'text' with '' for a quote, or a bare word. */
-static int take_value(struct arena *a, struct str *rest, struct str *ret)
-{
-    if (rest->len == 0 || rest->ptr[0] != '\'') {
-        size_t n = 0;
-        while (n < rest->len && rest->ptr[n] != ',')
-            n++;
-        *ret = str_trim(str_new(rest->ptr, n));
-        *rest = str_new(rest->ptr + n, rest->len - n);
-        return 0;
-    }
-    char *out = arena_alloc(a, rest->len);
-    if (!out)
-        return -ENOMEM;
-    size_t n = 0;
-    size_t i = 1;
-    for (; i < rest->len; i++) {
-        if (rest->ptr[i] == '\'') {
-            if (i + 1 == rest->len || rest->ptr[i + 1] != '\'')
-                break;
-            i++;
-        }
-        out[n++] = rest->ptr[i];
-    }
-    if (i == rest->len)
-        return err_set(E_CONFIG, "a parameter lacks its closing quote");
-    *ret = str_new(out, n);
-    *rest = str_new(rest->ptr + i + 1, rest->len - i - 1);
-    return 0;
-}
-
-static int set_parameter(struct query *q, struct str name, struct str value)
-{
-    int64_t ns = 0;
-    double step = 0;
-    if (str_eq(name, STR("query"))) {
-        q->query = value;
-    } else if (str_eq(name, STR("metric"))) {
-        q->metric = value;
-    } else if (str_eq(name, STR("step"))) {
-        if (str_to_double(value, &step) < 0 || !(step >= 1) || step > 1e9)
-            return err_set(E_CONFIG, "step: a number of seconds is needed, not \"%.*s\"",
-                           STR_ARG(value));
-        q->step_s = (int64_t)step;
-    } else if (str_eq(name, STR("start")) || str_eq(name, STR("end"))) {
-        int rc = time_parse(value, &ns);
-        if (rc < 0)
-            return err_wrap(rc, "%.*s", STR_ARG(name));
-        if (name.ptr[0] == 's')
-            q->start_s = ns / NS_PER_S;
-        else
-            q->end_s = (ns + NS_PER_S - 1) / NS_PER_S;
-    } else {
-        return err_set(E_CONFIG, "unknown parameter \"%.*s\"", STR_ARG(name));
-    }
-    return 0;
-}
-
-/* "name(a='…',b=1)": the parameters, after the name. */
-static int parse_call(struct request *r, struct str text, struct query *q)
-{
-    text = str_trim(text);
-    if (text.len < 2 || text.ptr[0] != '(' || text.ptr[text.len - 1] != ')')
-        return err_set(E_CONFIG, "parameters have to stand in parentheses behind the name");
-    struct str rest = str_trim(str_new(text.ptr + 1, text.len - 2));
-    while (rest.len > 0) {
-        ptrdiff_t at = str_find(rest, '=');
-        if (at < 0)
-            return err_set(E_CONFIG, "name=value expected, not \"%.*s\"", STR_ARG(rest));
-        struct str name = str_trim(str_new(rest.ptr, (size_t)at));
-        struct str value = STR_EMPTY;
-        rest = str_trim(str_new(rest.ptr + at + 1, rest.len - (size_t)at - 1));
-        int rc = take_value(&r->arena, &rest, &value);
-        if (rc == 0)
-            rc = set_parameter(q, name, value);
-        if (rc < 0)
-            return rc;
-        rest = str_trim(rest);
-        if (rest.len > 0 && rest.ptr[0] != ',')
-            return err_set(E_CONFIG, "\",\" expected before \"%.*s\"", STR_ARG(rest));
-        if (rest.len > 0)
-            rest = str_trim(str_new(rest.ptr + 1, rest.len - 1));
-    }
-    if (!q->query.ptr)
-        return err_set(E_CONFIG, "query: it is needed");
-    return q->metric.ptr ? 0 : err_set(E_CONFIG, "metric: it is needed");
-}
-
-static void put_point(struct buf *out, const struct query_point *p)
-{
-    buf_printf(out, "[%lld,", (long long)p->time_s);
-    buf_json_double(out, p->value);
-    buf_byte(out, ']');
-}
-
-static void put_result(struct buf *out, const struct query_result *result, bool range)
-{
-    buf_printf(out, "{\"status\":\"success\",\"data\":{\"resultType\":\"%s\",\"result\":[",
-               range ? "matrix" : "vector");
-    for (size_t i = 0; i < result->len; i++) {
-        const struct query_series *s = &result->series[i];
-        buf_z(out, i > 0 ? ",{\"metric\":{" : "{\"metric\":{");
-        for (size_t j = 0; j < s->labels_len; j++) {
-            if (j > 0)
-                buf_byte(out, ',');
-            buf_json_str(out, s->labels[j].name);
-            buf_byte(out, ':');
-            buf_json_str(out, s->labels[j].value);
-        }
-        buf_z(out, range ? "},\"values\":[" : "},\"value\":");
-        for (size_t j = 0; j < s->len; j++) {
-            if (j > 0)
-                buf_byte(out, ',');
-            put_point(out, &s->points[j]);
-        }
-        buf_z(out, range ? "]}" : "}");
-    }
-    buf_z(out, result->estimated ? "],\"estimated\":true}}" : "]}}");
-}
-
 int v5_query(struct request *r)
 {
-    static const char range_name[] = "query_range_k6";
-    static const char one_name[] = "query_aggregate_k6";
-    struct query q = {.start_s = -1, .end_s = -1};
-    struct str call = percent_decode(&r->arena, r->params[1], false);
-    bool range = str_starts(call, str_of(range_name));
-    if (!range && !str_starts(call, str_of(one_name)))
-        return reply_error(r, 404, 3, "not_found", "no such route: %.*s", STR_ARG(r->path));
-    size_t skip = range ? sizeof range_name - 1 : sizeof one_name - 1;
     struct store_run run;
-    int rc = find_run(r, &run);
-    if (rc == 0)
-        rc = parse_call(r, str_new(call.ptr + skip, call.len - skip), &q);
-    if (rc < 0)
-        return rc;
-    if (!range)
-        q.step_s = 0;
-    else if (q.step_s == 0)
-        q.step_s = 1; /* rounded up to the run's own buckets */
     struct query_result result;
-    rc = query_run(r->server->store, run.id, &q, &result);
+    struct call *c = arena_calloc(&r->arena, 1, sizeof *c);
+    struct str text = percent_decode(&r->arena, r->params[1], false);
+    int rc = c ? find_run(r, &run) : -ENOMEM;
+    if (rc == 0)
+        rc = text.ptr ? call_parse(&r->arena, text, c)
+                      : err_set(E_CONFIG, "the path is not percent-encoded as it should be");
     if (rc < 0)
         return rc;
-    put_result(&r->reply.body, &result, range);
+    bool range = str_eq(c->name, STR("query_range_k6"));
+    if (!range && !str_eq(c->name, STR("query_aggregate_k6")))
+        return reply_error(r, 404, 3, "not_found", "no such route: %.*s", STR_ARG(r->path));
+    if (!c->query.query.ptr || !c->query.metric.ptr)
+        return err_set(E_CONFIG, "%s: it is needed", c->query.query.ptr ? "metric" : "query");
+    if (c->run_ids_len > 0 || c->runs_count > 0)
+        return err_set(E_CONFIG, "test_run_ids and test_run_count are for load_tests");
+    /* A range's step is rounded up to the run's own buckets. */
+    c->query.step_s = range ? MAX(c->query.step_s, (int64_t)1) : 0;
+    rc = query_run(r->server->store, run.id, &c->query, &result);
+    if (rc < 0)
+        return rc;
+    bool first = true;
+    v5_begin_result(&r->reply.body, range);
+    v5_put_series(&r->reply.body, &result, range, NULL, &first);
+    v5_end_result(&r->reply.body, result.estimated);
     query_result_fini(&result);
     return reply_json(r, 200);
 }

@@ -763,7 +763,7 @@ static void test_bad_questions(void **state)
         int status;
         const char *says;
     } cases[] = {
-        {"/cloud/v5/test_runs/1/query_range_k6", 400, "parentheses"},
+        {"/cloud/v5/test_runs/1/query_range_k6", 400, "query: it is needed"},
         {"/cloud/v5/test_runs/1/query_range_k6(", 400, "parentheses"},
         {"/cloud/v5/test_runs/1/query_range_k6()", 400, "query: it is needed"},
         {"/cloud/v5/test_runs/1/query_range_k6(query='rate')", 400, "metric: it is needed"},
