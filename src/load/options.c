@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "load/options_int.h"
+#include "output/summary.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -215,18 +216,6 @@ static int finish_system_tags(struct options *o)
     return 0;
 }
 
-static bool trend_stat_valid(const char *name)
-{
-    static const char *const plain[] = {"avg", "min", "med", "max", "count"};
-    for (size_t i = 0; i < ARRAY_LEN(plain); i++)
-        if (strcmp(name, plain[i]) == 0)
-            return true;
-    struct str s = str_of(name);
-    double p;
-    return str_starts(s, STR("p(")) && str_ends(s, STR(")")) &&
-           str_to_double(str_new(s.ptr + 2, s.len - 3), &p) == 0 && p >= 0 && p <= 100;
-}
-
 int options_finish(struct options *o)
 {
     static const char *const stats[] = {"avg", "min", "med", "max", "p(90)", "p(95)"};
@@ -234,11 +223,12 @@ int options_finish(struct options *o)
         for (size_t i = 0; i < ARRAY_LEN(stats); i++)
             if (options_strs_add(o->arena, &o->summary_trend_stats, str_of(stats[i])) < 0)
                 return -ENOMEM;
-    for (size_t i = 0; i < o->summary_trend_stats.len; i++)
-        if (!trend_stat_valid(o->summary_trend_stats.items[i]))
-            return err_exit(err_set(E_CONFIG, "invalid trend stat '%s', unknown format",
-                                    o->summary_trend_stats.items[i]),
-                            EXIT_TREND_STAT);
+    for (size_t i = 0; i < o->summary_trend_stats.len; i++) {
+        struct summary_stat stat;
+        int rc = summary_stat_parse(o->summary_trend_stats.items[i], &stat);
+        if (rc < 0)
+            return err_exit(rc, EXIT_TREND_STAT);
+    }
     const char *unit = o->summary_time_unit;
     if (unit != NULL && unit[0] != '\0' && strcmp(unit, "s") != 0 && strcmp(unit, "ms") != 0 &&
         strcmp(unit, "us") != 0)
