@@ -331,5 +331,9 @@ int cmd_login(int argc, char **argv)
         return err_exit(err_set(E_UNSUPPORTED, "login influxdb isn't there: name the database with "
                                                "--out influxdb=URL"),
                         255);
+    if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        command_help("login");
+        return 0;
+    }
     return err_exit(err_set(E_CONFIG, "login: say where: `%s login cloud`", program_name()), 255);
 }

@@ -279,8 +279,9 @@ static int check_traces(const struct run_cmd *c)
     const char *where = flag_or_env(c, "traces-output", "K6_TRACES_OUTPUT");
     if (where == NULL || strcmp(where, "none") == 0)
         return 0;
-    return usage_error(
-        err_set(E_UNSUPPORTED, "--traces-output '%s' isn't there yet, only none", where));
+    return usage_error(err_set(E_UNSUPPORTED,
+                               "--traces-output '%s' (K6_TRACES_OUTPUT) isn't there yet, only none",
+                               where));
 }
 
 static int check_mode(struct run_cmd *c)

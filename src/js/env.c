@@ -35,18 +35,27 @@ static int freeze(JSContext *ctx, JSValueConst object)
     return rc < 0 ? rc : JS_PreventExtensions(ctx, object);
 }
 
-static int set_env(struct js_vm *vm, const struct tag *more, uint32_t n)
+JSValue env_object(struct js_vm *vm, const struct tag *more, uint32_t n)
 {
     JSContext *ctx = vm->ctx;
     JSValue env = JS_NewObject(ctx);
     if (JS_IsException(env))
-        return -1;
+        return env;
     bool frozen = vm->host->run->freeze_env;
     if (put(ctx, env, vm->host->env, vm->host->env_len) < 0 || put(ctx, env, more, n) < 0 ||
         (frozen && freeze(ctx, env) < 0)) {
         JS_FreeValue(ctx, env);
-        return -1;
+        return JS_EXCEPTION;
     }
+    return env;
+}
+
+static int set_env(struct js_vm *vm, const struct tag *more, uint32_t n)
+{
+    JSContext *ctx = vm->ctx;
+    JSValue env = env_object(vm, more, n);
+    if (JS_IsException(env))
+        return -1;
     JSValue global = JS_GetGlobalObject(ctx);
     int rc = JS_DefinePropertyValueStr(ctx, global, "__ENV", env, JS_PROP_C_W_E);
     JS_FreeValue(ctx, global);

@@ -253,22 +253,7 @@ static const JSCFunctionListEntry crypto_functions[] = {
 
 static JSValue env_make(JSContext *ctx)
 {
-    struct js_host *host = js_host_of(ctx);
-    JSValue env = JS_NewObject(ctx);
-    if (JS_IsException(env))
-        return env;
-    for (uint32_t i = 0; i < host->env_len; i++) {
-        JSAtom key = JS_NewAtomLen(ctx, host->env[i].key.ptr, host->env[i].key.len);
-        if (key == JS_ATOM_NULL ||
-            JS_DefinePropertyValue(ctx, env, key, js_new_str(ctx, host->env[i].value),
-                                   JS_PROP_C_W_E) < 0) {
-            JS_FreeAtom(ctx, key);
-            JS_FreeValue(ctx, env);
-            return JS_EXCEPTION;
-        }
-        JS_FreeAtom(ctx, key);
-    }
-    return env;
+    return env_object(js_vm_of(ctx), NULL, 0);
 }
 
 /* ---- made at the first look -------------------------------------------------------------------

@@ -71,6 +71,9 @@ void module_fini(struct js_vm *vm);
 /* ---- globals.c */
 int globals_init(struct js_vm *vm); /* 0, or -1 with an exception pending */
 
+/* ---- env.c: __ENV, of the host and `more`; an exception without memory */
+JSValue env_object(struct js_vm *vm, const struct tag *more, uint32_t n);
+
 /* ---- inspect.c: a value as console shows it, appended to `out`; `top`: strings without quotes */
 void inspect_value(JSContext *ctx, struct buf *out, JSValueConst v, bool top);
 
