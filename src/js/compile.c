@@ -40,7 +40,7 @@ static char *template_normalize(JSContext *ctx, const char *base, const char *na
     /* Here, and not in the loader, the specifier is still as it was written. */
     uint32_t unit;
     if (rc == 0 && specifier_is_builtin(what.name))
-        rc = program_builtin_check(what.name);
+        rc = program_builtin_import(p, what.name);
     else if (rc == 0)
         rc = program_unit_load(p, &what, &unit);
     if (rc == 0)

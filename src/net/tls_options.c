@@ -222,6 +222,6 @@ void tls_options_fini(struct dial_rules *r)
         auth_fini(&r->auth[i]);
     mem_free(r->auth);
     buf_fini(&r->suites);
-    if (r->key_log >= 0)
+    if (r->key_log > STDIN_FILENO) /* 0 in rules that were never made */
         close(r->key_log);
 }
