@@ -31,6 +31,7 @@ struct cloud {
     const struct output_run_info *info;
     struct loop *loop;
     struct cloud_api *api;
+    struct cloud_filter *filter; /* NULL: everything is sent */
     struct cloud_aggregate *aggregate;
     struct cloud_spool spool;
     struct cloud_run run;
@@ -458,12 +459,14 @@ static int cloud_start(void *self, const struct output_run_info *info)
     if (rc == 0)
         rc = check_tags(info);
     if (rc == 0)
+        rc = cloud_filter_new(info->options_json, &c->filter);
+    if (rc == 0)
         rc = cloud_api_new(&c->config, &c->api);
     if (rc == 0)
         rc = make_run(c);
     if (rc == 0)
         rc = cloud_aggregate_new(info->metrics, info->workers,
-                                 (uint32_t)(c->config.aggregation_period_ns / NS_PER_S),
+                                 (uint32_t)(c->config.aggregation_period_ns / NS_PER_S), c->filter,
                                  &c->aggregate);
     if (rc == 0)
         rc = describe(c);
@@ -519,6 +522,7 @@ static void cloud_free(void *self)
     cloud_logs_free(c->logs);
     cloud_api_free(c->api);
     cloud_aggregate_free(c->aggregate);
+    cloud_filter_free(c->filter);
     cloud_spool_fini(&c->spool);
     cloud_run_fini(&c->run);
     cloud_config_fini(&c->config);

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "codec/metricset.h"
 
@@ -29,10 +30,19 @@ struct cloud_aggregate {
     struct period *oldest;
     uint64_t lost;
     bool warned_reserved;
+
+    const struct cloud_filter *filter; /* NULL: everything is sent */
+    /* By series id, with a filter only: SERIES_UNKNOWN, SERIES_DROPPED, or SERIES_FIRST + the id
+     * of the series that stands for it. */
+    uint32_t *stand_ins;
+    size_t stand_ins_cap;
+    struct map by_labels; /* metric and labels that are sent → SERIES_FIRST + id */
 };
 
+enum { SERIES_UNKNOWN, SERIES_DROPPED, SERIES_FIRST };
+
 int cloud_aggregate_new(struct metrics *m, uint32_t workers, uint32_t period_s,
-                        struct cloud_aggregate **ret)
+                        const struct cloud_filter *filter, struct cloud_aggregate **ret)
 {
     struct cloud_aggregate *a = mem_calloc(1, sizeof *a);
     if (a == NULL)
@@ -40,6 +50,8 @@ int cloud_aggregate_new(struct metrics *m, uint32_t workers, uint32_t period_s,
     a->metrics = m;
     a->workers = workers;
     a->period_s = period_s;
+    a->filter = filter;
+    map_init(&a->by_labels, CLOUD_SERIES_MAX);
     a->seen_s = mem_calloc(workers, sizeof *a->seen_s);
     a->ended = mem_calloc(workers, sizeof *a->ended);
     if (a->seen_s == NULL || a->ended == NULL) {
@@ -72,6 +84,8 @@ void cloud_aggregate_free(struct cloud_aggregate *a)
     }
     mem_free(a->seen_s);
     mem_free(a->ended);
+    mem_free(a->stand_ins);
+    map_fini(&a->by_labels);
     mem_free(a);
 }
 
@@ -103,10 +117,70 @@ static int reserve_place(struct period *p, uint32_t series)
     return mem_grow(&p->buckets, &p->cap, p->len + 1, CLOUD_SERIES_MAX, sizeof p->buckets[0]);
 }
 
+/* ---- what the script keeps out ---- */
+
+static int key_of(const struct cloud_aggregate *a, const struct series_info *s, struct buf *key)
+{
+    struct str metric = str_of(s->metric->name);
+    buf_str(key, metric);
+    for (uint32_t i = 0; i < s->len; i++) {
+        if (!cloud_filter_keeps_tag(a->filter, metric, s->tags[i].key))
+            continue;
+        buf_byte(key, 0);
+        buf_str(key, s->tags[i].key);
+        buf_byte(key, 0);
+        buf_str(key, s->tags[i].value);
+    }
+    return buf_finish(key);
+}
+
+static int find_stand_in(struct cloud_aggregate *a, uint32_t series, uint32_t *ret)
+{
+    void *found;
+    struct series_info s = metrics_series(a->metrics, series);
+    CLEANUP(buf_fini) struct buf key;
+    buf_init(&key, METRICSET_LABELS_MAX * (size_t)METRICSET_LABEL_VALUE_MAX);
+    if (cloud_filter_drops(a->filter, str_of(s.metric->name))) {
+        *ret = SERIES_DROPPED;
+        return 0;
+    }
+    int rc = key_of(a, &s, &key);
+    if (rc == 0 && map_find(&a->by_labels, buf_view(&key), &found)) {
+        *ret = (uint32_t)(uintptr_t)found;
+        return 0;
+    }
+    *ret = SERIES_FIRST + series;
+    return rc < 0 ? rc : map_put(&a->by_labels, buf_view(&key), (void *)(uintptr_t)*ret);
+}
+
+/* The series that the bucket's counts as; SERIES_DROPPED: none. */
+static int stand_in(struct cloud_aggregate *a, uint32_t series, uint32_t *ret)
+{
+    size_t before = a->stand_ins_cap;
+    int rc = mem_grow(&a->stand_ins, &a->stand_ins_cap, (size_t)series + 1, CLOUD_SERIES_MAX,
+                      sizeof a->stand_ins[0]);
+    if (rc < 0)
+        return rc;
+    if (a->stand_ins_cap > before)
+        memset(a->stand_ins + before, 0, (a->stand_ins_cap - before) * sizeof a->stand_ins[0]);
+    if (a->stand_ins[series] == SERIES_UNKNOWN)
+        rc = find_stand_in(a, series, &a->stand_ins[series]);
+    *ret = a->stand_ins[series];
+    return rc;
+}
+
 /* Moves the bucket's content into the period; the bucket is empty afterwards on success. */
 static int add_bucket(struct cloud_aggregate *a, struct period *p, struct bucket *b)
 {
-    int rc = reserve_place(p, b->series);
+    int rc = 0;
+    if (a->filter != NULL) {
+        uint32_t as;
+        rc = stand_in(a, b->series, &as);
+        if (rc < 0 || as == SERIES_DROPPED)
+            return rc;
+        b->series = as - SERIES_FIRST;
+    }
+    rc = reserve_place(p, b->series);
     if (rc < 0)
         return rc;
     uint32_t at = p->place[b->series];
@@ -207,6 +281,8 @@ static size_t collect_labels(struct cloud_aggregate *a, const struct series_info
 {
     size_t n = 0;
     for (uint32_t i = 0; i < s->len && n < METRICSET_LABELS_MAX; i++) {
+        if (!cloud_filter_keeps_tag(a->filter, str_of(s->metric->name), s->tags[i].key))
+            continue;
         if (!is_reserved(s->tags[i].key)) {
             labels[n++] = (struct metricset_label){s->tags[i].key, s->tags[i].value};
             continue;

@@ -11,14 +11,17 @@
 #include "base/attr.h"
 #include "base/buf.h"
 #include "metrics/metrics.h"
+#include "output/cloud_filter.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 struct cloud_aggregate;
 
+/* `filter` may be NULL; it outlives the aggregate.  Series that differ only in tags that are kept
+ * out are one. */
 NODISCARD int cloud_aggregate_new(struct metrics *m, uint32_t workers, uint32_t period_s,
-                                  struct cloud_aggregate **ret);
+                                  const struct cloud_filter *filter, struct cloud_aggregate **ret);
 void cloud_aggregate_free(struct cloud_aggregate *a);
 
 /* Takes the batch over, whatever it returns.  -ENOMEM loses what didn't fit; the number of series

@@ -1,6 +1,7 @@
 #include "output/cloud_aggregate.h"
 
 #include "base/clock.h"
+#include "base/err.h"
 #include "base/mem.h"
 #include "codec/metricset.h"
 #include "output/cloud_spool.h"
@@ -22,6 +23,7 @@ struct world {
     struct metrics *metrics;
     struct shard *shards[WORKERS];
     struct cloud_aggregate *aggregate;
+    struct cloud_filter *filter;
 };
 
 static void on_buckets(void *arg, struct bucket_batch *b)
@@ -30,20 +32,28 @@ static void on_buckets(void *arg, struct bucket_batch *b)
     assert_int_equal(cloud_aggregate_add(w->aggregate, b), 0);
 }
 
-static void world_init(struct world *w)
+static void world_init_with(struct world *w, const char *options)
 {
     *w = (struct world){0};
+    assert_int_equal(cloud_filter_new(str_of(options), &w->filter), 0);
     assert_int_equal(registry_new(&w->registry), 0);
     assert_int_equal(metrics_new(w->registry, &w->metrics), 0);
     metrics_want_buckets(w->metrics, PERIOD_S, on_buckets, w);
     for (int i = 0; i < WORKERS; i++)
         assert_int_equal(shard_new(w->metrics, &w->shards[i]), 0);
-    assert_int_equal(cloud_aggregate_new(w->metrics, WORKERS, PERIOD_S, &w->aggregate), 0);
+    assert_int_equal(cloud_aggregate_new(w->metrics, WORKERS, PERIOD_S, w->filter, &w->aggregate),
+                     0);
+}
+
+static void world_init(struct world *w)
+{
+    world_init_with(w, "{}");
 }
 
 static void world_fini(struct world *w)
 {
     cloud_aggregate_free(w->aggregate);
+    cloud_filter_free(w->filter);
     for (int i = 0; i < WORKERS; i++)
         shard_free(w->shards[i]);
     metrics_free(w->metrics);
@@ -202,6 +212,66 @@ static void test_reserved_labels_stay_here(void **state)
     world_fini(&w);
 }
 
+/* Series that differ only in a tag that stays here are one; a metric that stays here is none. */
+static void test_what_a_script_keeps_out(void **state)
+{
+    (void)state;
+    struct world w;
+    struct seen seen = {0};
+    char url[32];
+    world_init_with(&w, "{\"cloud\":{\"drop_metrics\":[\"data_sent\",\"http_reqs\"],"
+                        "\"drop_tags\":{\"*\":[\"url\"]}}}");
+    for (int i = 0; i < 60; i++) {
+        snprintf(url, sizeof url, "/%d", i % 30);
+        add(&w, i % WORKERS, METRIC_HTTP_REQS, url, 1, t0 + i);
+        add(&w, i % WORKERS, METRIC_HTTP_REQ_DURATION, url, i, t0 + i);
+        add(&w, i % WORKERS, METRIC_DATA_SENT, url, 5, t0 + i);
+    }
+    for (int i = 0; i < WORKERS; i++)
+        shard_finish(w.shards[i], t0 + NS_PER_S);
+    take_all(&w, &seen);
+    assert_int_equal(seen.series, 2); /* http_reqs can't be dropped */
+    assert_true(seen.counters == 60);
+    assert_int_equal(seen.trend_values, 60);
+    world_fini(&w);
+}
+
+static void test_filters(void **state)
+{
+    (void)state;
+    struct cloud_filter *f;
+    struct str options =
+        STR("{\"ext\":{\"loadimpact\":{\"drop_tags\":{\"*\":[\"vu\"],\"my\":[\"a\"]},"
+            "\"keep_tags\":{\"http_req_duration\":[\"status\"]}}}}");
+    assert_int_equal(cloud_filter_new(options, &f), 0);
+    assert_false(cloud_filter_drops(f, STR("my")));
+    assert_false(cloud_filter_keeps_tag(f, STR("my"), STR("vu")));
+    assert_false(cloud_filter_keeps_tag(f, STR("my"), STR("a")));
+    assert_true(cloud_filter_keeps_tag(f, STR("my"), STR("b")));
+    assert_true(cloud_filter_keeps_tag(f, STR("http_req_duration"), STR("status")));
+    assert_true(cloud_filter_keeps_tag(f, STR("http_req_duration"), STR("name")));
+    assert_false(cloud_filter_keeps_tag(f, STR("http_req_duration"), STR("proto")));
+    cloud_filter_free(f);
+
+    static const struct {
+        const char *options, *message;
+    } wrong[] = {
+        {"{\"cloud\":{\"drop_metrics\":\"x\"}}",
+         "options.cloud.drop_metrics has to be a list of metrics"},
+        {"{\"cloud\":{\"drop_tags\":[\"x\"]}}",
+         "options.cloud.drop_tags has to be an object of lists of tags"},
+        {"{\"cloud\":{\"keep_tags\":{\"m\":[1]}}}",
+         "options.cloud.keep_tags has to be an object of lists of tags"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        assert_int_equal(cloud_filter_new(str_of(wrong[i].options), &f), E_CONFIG);
+        assert_string_equal(err_message(), wrong[i].message);
+        assert_null(f);
+    }
+    assert_int_equal(cloud_filter_new(STR("{\"cloud\":{\"name\":\"x\"}}"), &f), 0);
+    assert_null(f);
+}
+
 /* ---- the spool, in memory (its file needs a loop: see cloud_test.c) ---- */
 
 static void test_spool_is_a_queue(void **state)
@@ -233,6 +303,8 @@ int main(void)
         cmocka_unit_test(test_a_period_waits_for_every_worker),
         cmocka_unit_test(test_nothing_is_lost_or_counted_twice),
         cmocka_unit_test(test_reserved_labels_stay_here),
+        cmocka_unit_test(test_what_a_script_keeps_out),
+        cmocka_unit_test(test_filters),
         cmocka_unit_test(test_spool_is_a_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
