@@ -132,6 +132,8 @@
 #define CLOUD_LIST_BYTES       (64u << 20)         /* projects or tests of a cloud: 1,000 at a time */
 #define CLOUD_LOG_LINES_MAX    1000                /* waiting to be sent; k6 keeps as many */
 #define CLOUD_LOG_BYTES_MAX    (4u << 20)          /* of them; what comes on top is counted */
+#define CLOUD_V1_PACKAGE_BYTES (8u << 20)          /* JSON of one push; servers take 64 MB */
+#define CLOUD_V1_TRAILS_MAX    1000000             /* requests that wait to be aggregated: 72 MB */
 #define CLOUD_SPOOL_MEMORY_MAX (64u << 20)         /* an outage of minutes; more goes to a file */
 #define CLOUD_SPOOL_FILE_MAX   ((off_t)4 << 30)    /* hours; after that results are lost, and it is said */
 

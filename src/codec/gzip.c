@@ -51,3 +51,30 @@ int gzip_unpack(const void *data, size_t len, size_t max, struct buf *out)
     inflateEnd(&z);
     return rc;
 }
+
+void gzip_pack(const void *data, size_t len, struct buf *out)
+{
+    enum { LEVEL = 3, MEMORY_LEVEL = 8 };
+    z_stream z = {0};
+    if (len > UINT32_MAX / 2) {
+        out->err = out->err ? out->err : -EMSGSIZE;
+        return;
+    }
+    if (deflateInit2(&z, LEVEL, Z_DEFLATED, GZIP_WINDOW, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) !=
+        Z_OK) {
+        out->err = out->err ? out->err : -ENOMEM;
+        return;
+    }
+    uLong most = deflateBound(&z, (uLong)len);
+    uint8_t *room = buf_reserve(out, most);
+    z.next_in = (Bytef *)(uintptr_t)data;
+    z.avail_in = (uInt)len;
+    z.next_out = room;
+    z.avail_out = (uInt)most;
+    /* There is room for all of it: one call ends the stream. */
+    if (room && deflate(&z, Z_FINISH) == Z_STREAM_END)
+        buf_claim(out, most - z.avail_out);
+    else
+        out->err = out->err ? out->err : -ENOMEM;
+    deflateEnd(&z);
+}

@@ -5,15 +5,18 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "codec/gzip.h"
 #include "codec/snappy.h"
 #include "output/cloud_aggregate.h"
 #include "output/cloud_api.h"
 #include "output/cloud_logs.h"
 #include "output/cloud_run.h"
 #include "output/cloud_spool.h"
+#include "output/cloud_v1.h"
 #include "rt/co.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 enum { SENDERS_MAX = 32 };
 
@@ -31,8 +34,10 @@ struct cloud {
     const struct output_run_info *info;
     struct loop *loop;
     struct cloud_api *api;
-    struct cloud_filter *filter; /* NULL: everything is sent */
-    struct cloud_aggregate *aggregate;
+    struct cloud_filter *filter;       /* NULL: everything is sent */
+    struct cloud_aggregate *aggregate; /* stream version 2 */
+    struct cloud_v1 *v1; /* stream version 1; the samples' thread has it until stop() */
+    int64_t v1_push_ns;  /* mono, of that thread: when to push next */
     struct cloud_spool spool;
     struct cloud_run run;
     struct cloud_logs *logs; /* NULL: they stay here */
@@ -90,7 +95,7 @@ static void on_buckets(void *arg, struct bucket_batch *b)
     mail_send(c->loop, &bm->mail);
 }
 
-/* ---- writing ---- */
+/* ---- lost ---- */
 
 static void count_lost(struct cloud *c, uint64_t batches, uint64_t values)
 {
@@ -98,29 +103,115 @@ static void count_lost(struct cloud *c, uint64_t batches, uint64_t values)
     c->values_lost += values;
 }
 
-static int spool_metricset(void *arg, struct str metricset, uint32_t series)
+/* ---- writing ---- */
+
+/* Into the spool; what doesn't find a place there is lost. */
+static void spool(struct cloud *c, struct str packed, uint32_t values)
 {
-    struct cloud *c = arg;
     c->batches++;
     if (c->closed) {
-        count_lost(c, 1, series);
-        return 0;
+        count_lost(c, 1, values);
+        return;
     }
-    CLEANUP(buf_fini) struct buf packed;
-    buf_init(&packed, CLOUD_METRICSET_MAX);
-    snappy_pack(metricset.ptr, metricset.len, &packed);
-    int rc = buf_finish(&packed);
-    if (rc == 0)
-        rc = cloud_spool_put(&c->spool, buf_view(&packed), series);
-    if (rc < 0) {
-        count_lost(c, 1, series);
-        log_error("cloud: a batch of %u series can't be kept: %s", series, err_message());
-        return 0; /* the next ones may fit */
+    if (cloud_spool_put(&c->spool, packed, values) < 0) {
+        count_lost(c, 1, values);
+        log_error("cloud: a batch of %u values can't be kept: %s", values, err_message());
+        return; /* the next ones may fit */
     }
     for (uint32_t i = 0; i < c->config.push_concurrency; i++)
         wake(c->senders[i]);
+}
+
+static int spool_metricset(void *arg, struct str metricset, uint32_t series)
+{
+    struct cloud *c = arg;
+    CLEANUP(buf_fini) struct buf packed;
+    buf_init(&packed, CLOUD_METRICSET_MAX);
+    snappy_pack(metricset.ptr, metricset.len, &packed);
+    if (buf_finish(&packed) < 0) {
+        c->batches++;
+        count_lost(c, 1, series);
+        log_error("cloud: a batch of %u series can't be packed: %s", series,
+                  err_code_text(buf_finish(&packed)));
+        return 0;
+    }
+    spool(c, buf_view(&packed), series);
     return 0;
 }
+
+/* ---- stream version 1: from the thread of the samples ---- */
+
+struct package_mail {
+    struct mail mail;
+    struct cloud *cloud;
+    uint8_t *data; /* owned */
+    size_t len;
+    uint32_t samples;
+};
+
+static void take_package(struct mail *m)
+{
+    struct package_mail *p = CONTAINER_OF(m, struct package_mail, mail);
+    spool(p->cloud, str_new(p->data, p->len), p->samples);
+    mem_free(p->data);
+    mem_free(p);
+}
+
+/* Packs a push on the thread that wrote it; the main loop spools it. */
+static int mail_package(void *arg, struct str json, uint32_t samples)
+{
+    struct cloud *c = arg;
+    CLEANUP(buf_fini) struct buf packed;
+    buf_init(&packed, CLOUD_METRICSET_MAX);
+    if (c->config.no_compress)
+        buf_str(&packed, json);
+    else
+        gzip_pack(json.ptr, json.len, &packed);
+    struct package_mail *p = buf_finish(&packed) == 0 ? mem_alloc(sizeof *p) : NULL;
+    if (p == NULL)
+        return -ENOMEM;
+    *p = (struct package_mail){.mail.fn = take_package, .cloud = c, .samples = samples};
+    p->data = buf_take(&packed, &p->len);
+    if (c->flushing) /* the thread is gone, this is the main loop's */
+        take_package(&p->mail);
+    else
+        mail_send(c->loop, &p->mail);
+    return 0;
+}
+
+static void on_samples(void *self, const struct sample_chunk *chunk)
+{
+    struct cloud *c = self;
+    int64_t now_ns = clock_mono_ns();
+    if (chunk != NULL)
+        cloud_v1_add(c->v1, chunk);
+    cloud_v1_tick(c->v1, now_ns + c->info->wall_offset_ns);
+    if (now_ns < c->v1_push_ns)
+        return;
+    cloud_v1_push(c->v1);
+    c->v1_push_ns = now_ns + c->config.push_interval_ns;
+}
+
+static int make_v1(struct cloud *c)
+{
+    const struct cloud_config *g = &c->config;
+    struct cloud_v1_settings s = {
+        .period_ns = g->aggregation_period_ns,
+        .wait_ns = g->aggregation_wait_ns,
+        .calc_ns = g->calc_interval_ns,
+        .min_samples = g->min_samples,
+        .interpolate_max = g->outlier_algo_threshold,
+        .radius = g->outlier_iqr_radius,
+        .lower = g->outlier_iqr_coef_lower,
+        .upper = g->outlier_iqr_coef_upper,
+        .aggregate_all = g->skip_outlier_detection,
+        .package_max = g->max_samples_in_package,
+    };
+    int rc = cloud_v1_new(&s, c->filter, mail_package, c, &c->v1);
+    return rc < 0 ? err_set_errno(rc, "cloud") : 0;
+}
+
+/* ---- stream version 2: the writer ---- */
 
 /* Mono time at which the oldest whole period may leave, 0 for at once; false: there is none. */
 static bool next_due(const struct cloud *c, int64_t *ret_ns)
@@ -179,25 +270,45 @@ static void writer_main(void *arg)
 
 /* ---- sending ---- */
 
-static int push(struct cloud *c, const struct cloud_batch *b, struct cloud_reply *reply)
+static int push_v2(struct cloud *c, struct cloud_call *call, struct cloud_reply *reply)
 {
     static const struct http_header extra[] = {
         {{"Content-Encoding", 16}, {"snappy", 6}},
         {{"K6-Metrics-Protocol-Version", 27}, {"2.0", 3}},
     };
+    call->content_type = STR("application/x-protobuf");
+    call->extra = extra;
+    call->extra_len = ARRAY_LEN(extra);
+    return cloud_api_call(c->api, call, reply);
+}
+
+static int push_v1(struct cloud *c, struct cloud_call *call, uint32_t samples,
+                   struct cloud_reply *reply)
+{
+    char count[16];
+    int len = snprintf(count, sizeof count, "%u", samples);
+    struct http_header extra[] = {
+        {STR("X-Payload-Sample-Count"), str_new(count, (size_t)len)},
+        {STR("Content-Encoding"), STR("gzip")},
+    };
+    call->content_type = STR("application/json");
+    call->extra = extra;
+    call->extra_len = c->config.no_compress ? 1 : 2;
+    return cloud_api_call(c->api, call, reply);
+}
+
+static int push(struct cloud *c, const struct cloud_batch *b, struct cloud_reply *reply)
+{
     struct cloud_call call = {
         .method = "POST",
         .url = c->run.push_url,
         .auth = c->run.token != NULL ? CLOUD_AUTH_RUN : CLOUD_AUTH_TOKEN,
         .token = c->run.token,
-        .content_type = STR("application/x-protobuf"),
         .body = str_new(b->data, b->len),
         .key = b->key,
-        .extra = extra,
-        .extra_len = ARRAY_LEN(extra),
         .timeout_ns = MIN(c->config.timeout_ns, push_timeout_max_ns),
     };
-    return cloud_api_call(c->api, &call, reply);
+    return c->v1 != NULL ? push_v1(c, &call, b->series, reply) : push_v2(c, &call, reply);
 }
 
 /* The rest of the stream would be refused as well.  `code` has its message in the error slot. */
@@ -262,7 +373,8 @@ static int deliver(struct cloud *c, const struct cloud_batch *b)
     if (ends_stream(&reply))
         close_stream(c, rc);
     else
-        log_error("cloud: a batch of %u series was refused: %s", b->series, err_message());
+        log_error("cloud: a batch of %u %s was refused: %s", b->series,
+                  c->v1 != NULL ? "samples" : "series", err_message());
     return 0;
 }
 
@@ -343,12 +455,21 @@ static void count_undelivered(struct cloud *c)
 {
     int64_t start_s;
     c->closed = true;
-    while (cloud_aggregate_ready(c->aggregate, &start_s))
+    while (c->aggregate != NULL && cloud_aggregate_ready(c->aggregate, &start_s))
         if (cloud_aggregate_take(c->aggregate, str_of(c->run.id), c->config.max_series_in_batch,
                                  spool_metricset, c) < 0)
             log_error("cloud: %s", err_message());
     for (const struct cloud_batch *b = c->spool.first; b != NULL; b = b->next)
         count_lost(c, 1, b->series);
+}
+
+/* Of version 1: the buckets that were still young. */
+static void write_rest(struct cloud *c)
+{
+    cloud_v1_finish(c->v1);
+    c->written = true;
+    for (uint32_t i = 0; i < c->config.push_concurrency; i++)
+        wake(c->senders[i]);
 }
 
 /* Waits until all is delivered, or gives up at the deadline; never leaves a coroutine behind. */
@@ -359,6 +480,8 @@ static int flush(struct cloud *c)
     c->flushing = true;
     c->stopper = co_self();
     wake(c->writer);
+    if (c->v1 != NULL)
+        write_rest(c);
     int result = 0;
     while (!all_ended(c)) {
         /* A deadline of the past would come back at once and let nobody else run. */
@@ -388,7 +511,7 @@ static int flush(struct cloud *c)
 /* Makes ready to stream.  A failure leaves no coroutine behind. */
 static int spawn_all(struct cloud *c)
 {
-    int rc = co_spawn(c->loop, writer_main, c, &c->writer);
+    int rc = c->v1 != NULL ? 0 : co_spawn(c->loop, writer_main, c, &c->writer);
     for (uint32_t i = 0; rc == 0 && i < c->config.push_concurrency; i++)
         rc = co_spawn(c->loop, sender_main, c, &c->senders[i]);
     if (rc == 0)
@@ -398,15 +521,20 @@ static int spawn_all(struct cloud *c)
     return err_set_errno(rc, "cloud");
 }
 
+/* The variables and the flag, over everything but the cloud's reply. */
+static int apply_env(struct cloud *c)
+{
+    int rc = cloud_config_apply_env(&c->config, c->env_get, c->env_arg);
+    if (rc == 0 && c->config.api_version_flag != CLOUD_API_ANY)
+        c->config.api_version = c->config.api_version_flag;
+    return rc;
+}
+
 static int configure(struct cloud *c)
 {
     int rc = cloud_config_apply_options(&c->config, c->info->options_json);
     if (rc == 0)
-        rc = cloud_config_apply_env(&c->config, c->env_get, c->env_arg);
-    if (rc == 0 && c->config.api_version_flag != CLOUD_API_ANY)
-        c->config.api_version = c->config.api_version_flag;
-    if (rc == 0)
-        cloud_config_choose(&c->config);
+        rc = apply_env(c);
     return rc == 0 ? cloud_config_check(&c->config) : rc;
 }
 
@@ -450,6 +578,13 @@ static int make_run(struct cloud *c)
     return rc;
 }
 
+static int make_v2(struct cloud *c)
+{
+    return cloud_aggregate_new(c->info->metrics, c->info->workers,
+                               (uint32_t)(c->config.aggregation_period_ns / NS_PER_S), c->filter,
+                               &c->aggregate);
+}
+
 static int cloud_start(void *self, const struct output_run_info *info)
 {
     struct cloud *c = self;
@@ -465,9 +600,7 @@ static int cloud_start(void *self, const struct output_run_info *info)
     if (rc == 0)
         rc = make_run(c);
     if (rc == 0)
-        rc = cloud_aggregate_new(info->metrics, info->workers,
-                                 (uint32_t)(c->config.aggregation_period_ns / NS_PER_S), c->filter,
-                                 &c->aggregate);
+        rc = c->config.stream == 1 ? make_v1(c) : make_v2(c);
     if (rc == 0)
         rc = describe(c);
     if (rc == 0)
@@ -503,12 +636,13 @@ static int cloud_stop(void *self, const struct output_result *result)
 {
     struct cloud *c = self;
     int rc = flush(c);
-    if (c->lost > 0 || cloud_aggregate_lost(c->aggregate) > 0)
-        log_error("cloud: %llu of %llu batches (%llu series values) could not be delivered; the "
+    uint64_t unwritten = c->v1 != NULL ? cloud_v1_lost(c->v1) : cloud_aggregate_lost(c->aggregate);
+    if (c->lost > 0 || unwritten > 0)
+        log_error("cloud: %llu of %llu batches (%llu %s) could not be delivered; the "
                   "results at %s lack them",
                   (unsigned long long)c->lost, (unsigned long long)c->batches,
-                  (unsigned long long)(c->values_lost + cloud_aggregate_lost(c->aggregate)),
-                  c->run.url);
+                  (unsigned long long)(c->values_lost + unwritten),
+                  c->v1 != NULL ? "samples" : "series values", c->run.url);
     int64_t deadline_ns = clock_mono_ns() + finish_max_ns;
     stop_logs(c, result, deadline_ns);
     int finished =
@@ -522,6 +656,7 @@ static void cloud_free(void *self)
     cloud_logs_free(c->logs);
     cloud_api_free(c->api);
     cloud_aggregate_free(c->aggregate);
+    cloud_v1_free(c->v1);
     cloud_filter_free(c->filter);
     cloud_spool_fini(&c->spool);
     cloud_run_fini(&c->run);
@@ -541,6 +676,17 @@ static const struct output_ops cloud_ops = {
     .free = cloud_free,
 };
 
+/* Of stream version 1, which is made of single samples. */
+static const struct output_ops cloud_v1_ops = {
+    .name = "cloud",
+    .start = cloud_start,
+    .description = cloud_description,
+    .samples = on_samples,
+    .interrupted = cloud_interrupted,
+    .stop = cloud_stop,
+    .free = cloud_free,
+};
+
 int cloud_new(struct cloud_config *config, const char *(*env_get)(void *arg, const char *name),
               void *env_arg, struct output *ret)
 {
@@ -552,6 +698,13 @@ int cloud_new(struct cloud_config *config, const char *(*env_get)(void *arg, con
     c->env_get = env_get;
     c->env_arg = env_arg;
     cloud_spool_init(&c->spool);
-    *ret = (struct output){&cloud_ops, c};
+    int rc = apply_env(c);
+    if (rc < 0) {
+        cloud_free(c);
+        return rc;
+    }
+    /* Who wants samples is asked before anything starts. */
+    cloud_config_choose(&c->config);
+    *ret = (struct output){c->config.stream == 1 ? &cloud_v1_ops : &cloud_ops, c};
     return 0;
 }
