@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/str.h"
 #include "cmd/flags_int.h"
 #include "cmd/suggest.h"
@@ -11,6 +12,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+
+/* Columns of a help text, and of what stands in front of a flag's name. */
+enum { HELP_WIDTH = 110, HELP_LEFT = 8 };
 
 /* Tables looked through as one, and where parsing is. */
 struct parser {
@@ -283,7 +287,7 @@ static size_t left_width(const struct flag *f)
 }
 
 /* " (default 20, K6_BATCH)" */
-static void help_extra(struct buf *out, const struct flag *f)
+static void put_extra(struct buf *out, const struct flag *f)
 {
     const char *env = flag_env(f);
     if (f->initial == NULL && env == NULL)
@@ -292,6 +296,36 @@ static void help_extra(struct buf *out, const struct flag *f)
     if (f->initial != NULL)
         buf_printf(out, "default %s%s", f->initial, env != NULL ? ", " : "");
     buf_printf(out, "%s)", env != NULL ? env : "");
+}
+
+/* Words in lines of HELP_WIDTH, the second and further ones beginning at `column`. */
+static void put_wrapped(struct buf *out, struct str text, size_t column)
+{
+    size_t at = column;
+    while (text.ptr != NULL) {
+        struct str word = str_cut(text, ' ', &text);
+        bool first = at == column;
+        if (!first && at + 1 + word.len > HELP_WIDTH) {
+            buf_byte(out, '\n');
+            buf_fill(out, ' ', column);
+            at = column;
+            first = true;
+        }
+        if (!first)
+            buf_byte(out, ' ');
+        buf_str(out, word);
+        at += word.len + (first ? 0 : 1);
+    }
+    buf_byte(out, '\n');
+}
+
+static void put_help(struct buf *out, const struct flag *f, size_t column)
+{
+    CLEANUP(buf_fini) struct buf text;
+    buf_init(&text, CMD_HELP_BYTES);
+    buf_z(&text, f->help);
+    put_extra(&text, f);
+    put_wrapped(out, buf_view(&text), column);
 }
 
 void flags_help(struct buf *out, const struct flag *flags, size_t len)
@@ -311,8 +345,6 @@ void flags_help(struct buf *out, const struct flag *flags, size_t len)
         if (f->value_name != NULL)
             buf_printf(out, " %s", f->value_name);
         buf_fill(out, ' ', width - left_width(f) + 3);
-        buf_z(out, f->help);
-        help_extra(out, f);
-        buf_byte(out, '\n');
+        put_help(out, f, HELP_LEFT + width + 3);
     }
 }

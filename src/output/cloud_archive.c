@@ -34,12 +34,23 @@ static void put_url(struct buf *b, const char *path)
     buf_fini(&spelled);
 }
 
-static void write_metadata(const struct output_run_info *info, struct buf *b)
+/* The main file's path.  A script of standard input ("/-") goes into the folder that its names
+ * start from: k6 looks beside the main file for them. */
+static const char *main_path(const struct output_run_info *info, struct buf *b)
+{
+    const char *path = info->files[0].path;
+    if (strcmp(path, "/-") != 0 || is_remote(info->pwd))
+        return path;
+    buf_printf(b, "%s/-", info->pwd);
+    return buf_cstr(b) != NULL ? buf_cstr(b) : path;
+}
+
+static void write_metadata(const struct output_run_info *info, const char *path, struct buf *b)
 {
     buf_z(b, "{\"type\":\"js\",\"options\":");
     buf_str(b, info->options_json);
     buf_z(b, ",\"filename\":");
-    put_url(b, info->script_path);
+    put_url(b, path);
     buf_z(b, ",\"pwd\":");
     put_url(b, info->pwd);
     buf_z(b, ",\"env\":{");
@@ -70,16 +81,18 @@ static struct str entry_path(struct buf *b, const char *path)
 int cloud_archive_write(const struct output_run_info *info, struct buf *out)
 {
     int64_t now_s = clock_wall_ns() / NS_PER_S;
-    CLEANUP(buf_fini) struct buf path, metadata;
+    CLEANUP(buf_fini) struct buf path, metadata, main_buf;
+    buf_init(&main_buf, TAR_NAME_MAX);
+    const char *main = main_path(info, &main_buf);
     buf_init(&path, TAR_NAME_MAX);
     buf_init(&metadata, 16u << 20);
-    write_metadata(info, &metadata);
+    write_metadata(info, main, &metadata);
     if (buf_finish(&metadata) < 0)
         return err_set_errno(buf_finish(&metadata), "archive: metadata");
 
     tar_put_file(out, STR("metadata.json"), metadata.data, metadata.len, now_s);
     tar_put_file(out, STR("data"), info->files[0].data, info->files[0].len, now_s);
-    tar_put_link(out, entry_path(&path, info->files[0].path), STR("data"), now_s);
+    tar_put_link(out, entry_path(&path, main), STR("data"), now_s);
     for (size_t i = 1; i < info->files_len; i++)
         tar_put_file(out, entry_path(&path, info->files[i].path), info->files[i].data,
                      info->files[i].len, now_s);

@@ -339,6 +339,10 @@ test('a script from standard input: what it names is relative to the working fol
   const r = await run(['run', '-q', '-'], { cwd: join(dir, 'std'), input: "import { v } from './v.js'; const d = open('d.txt'); export default () => console.log(v, d);" });
   assert.equal(r.code, 0, r.err);
   assert.deepEqual(logged(r.err), ['beside data']);
+  // in an archive it lies where it was read, as k6 looks beside it
+  const packed = await run(['archive', '-O', '-', '-'], { cwd: join(dir, 'std'), input: "import { v } from './v.js'; const d = open('d.txt'); export default () => console.log(v, d);" });
+  assert.equal(JSON.parse(untar(packed.raw)['metadata.json']).filename, `file://${dir}/std/-`);
+  assert.deepEqual(logged((await run(['run', '-q', '-'], { input: packed.raw })).err), ['beside data']);
 });
 
 // ---- 1.3 flags, variables, options ----------------------------------------------------------------
@@ -721,7 +725,7 @@ describe('log lines', () => {
 
 // ---- 1.6 what is printed --------------------------------------------------------------------------
 
-describe('what is printed', () => {
+describe('what is printed', { concurrency: 8 }, () => {
   const script = file('print.js', exec("export const options = { scenarios: { a: { executor: 'constant-vus', vus: 2, duration: '2s', gracefulStop: '0s' }, late: { executor: 'shared-iterations', startTime: '1500ms' } } }; export default () => sleep(0.2);"));
 
   test('without a terminal: banner, description, a block a second, summary, the last block', async () => {
@@ -743,8 +747,9 @@ describe('what is printed', () => {
     assert.ok(!/running|execution:/.test(r.out));
   });
 
-  // In a terminal of 100 columns; the script prints while the progress is there.
-  const tty = (cols, env = {}, args = []) => run(['-qec', `stty cols ${cols} rows 40; '${spate}' run ${args.join(' ')} ${file('tty.js', exec("export const options = { vus: 1, duration: '1s' }; export default () => { sleep(0.3); if (__ITER === 1) console.log('said'); };"))}`, '/dev/null'], { bin: 'script', env: { TERM: 'xterm', ...env } });
+  // In a terminal; the script prints while the progress is there.
+  const shown = file('tty.js', exec("export const options = { vus: 1, duration: '1s' }; export default () => { sleep(0.3); if (__ITER === 1) console.log('said'); };"));
+  const tty = (cols, env = {}, args = []) => run(['-qec', `stty cols ${cols} rows 40; '${spate}' run ${args.join(' ')} ${shown}`, '/dev/null'], { bin: 'script', env: { TERM: 'xterm', ...env } });
   const hasScript = existsSync('/usr/bin/script');
 
   test('in a terminal: bars drawn again ten times a second, lines above them', { skip: !hasScript }, async () => {
