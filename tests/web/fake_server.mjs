@@ -143,6 +143,7 @@ export class FakeServer {
 
   constructor(token, dist) {
     this.token = token;
+    this.password = "fake password";
     this.dist = dist;
     this.runs = new Map();
     this.tests = new Map();
@@ -243,7 +244,8 @@ export class FakeServer {
     if (req.method === "POST") {
       let body = "";
       for await (const chunk of req) body += chunk;
-      if (JSON.parse(body).token !== this.token) throw new HttpError(401, "The token is wrong.");
+      const { token, email, password } = JSON.parse(body);
+      if (token !== this.token && !(email === "owner@example.com" && password === this.password)) throw new HttpError(401, "That is wrong.");
       this.newSession(res);
       return res.writeHead(204).end();
     }
@@ -252,7 +254,7 @@ export class FakeServer {
       return res.writeHead(204).end();
     }
     if (!this.signedIn(req)) throw new HttpError(401, "Sign in first.");
-    return this.json(res, { name: "owner" });
+    return this.json(res, { name: "owner", email: "owner@example.com", user_id: 1, is_owner: true, must_change_password: false, roles: [] });
   }
 
   run(id) {

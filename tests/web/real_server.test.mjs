@@ -83,6 +83,7 @@ async function signIn(t, server) {
   // The first answer to a stranger is a 401, and a run without metrics may be answered with 400 or 404.
   const page = await openPage(t, { allow: /40[014] / });
   await page.goto(server.url);
+  await page.getByRole("button", { name: "Sign in with a token" }).click();
   await page.getByLabel("Token").fill(server.token);
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Runs", exact: true }).waitFor();

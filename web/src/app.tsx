@@ -2,6 +2,12 @@ import { useEffect, useState } from "react";
 import { ApiError, session, whenSignedOut, type Session } from "./api/client";
 import { Mark } from "./components/icons";
 import { Notice } from "./components/Notice";
+import { Account } from "./pages/Account";
+import { Admin } from "./pages/Admin";
+import { ApiSpec } from "./pages/ApiSpec";
+import { ChangePassword } from "./pages/ChangePassword";
+import { Projects } from "./pages/Projects";
+import { ProjectPage } from "./pages/ProjectPage";
 import { RunList } from "./pages/RunList";
 import { RunPage } from "./pages/RunPage";
 import { SignIn } from "./pages/SignIn";
@@ -42,7 +48,11 @@ export function App() {
       </main>
     );
 
+  const signOut = () => void session.close().finally(() => setWho("nobody"));
+  if (who.must_change_password) return <ChangePassword who={who} onChanged={() => void session.get().then(setWho)} onSignOut={signOut} />;
+
   const route = parseRoute(path);
+  const at = (...pages: string[]) => (pages.includes(route.page) ? "page" : undefined);
   return (
     <>
       <a className="skip" href="#content">
@@ -54,13 +64,26 @@ export function App() {
           <span>Spate</span>
         </Link>
         <nav aria-label="Main">
-          <Link href="/runs" aria-current={route.page === "runs" ? "page" : undefined}>
+          <Link href="/runs" aria-current={at("runs")}>
             Runs
+          </Link>
+          <Link href="/projects" aria-current={at("projects", "project")}>
+            Projects
+          </Link>
+          {who.is_owner && (
+            <Link href="/admin/users" aria-current={at("admin")}>
+              Administration
+            </Link>
+          )}
+          <Link href="/api" aria-current={at("api")}>
+            API
           </Link>
         </nav>
         <div className="who">
-          <span title="Signed in">{who.name}</span>
-          <button type="button" className="quiet" onClick={() => void session.close().finally(() => setWho("nobody"))}>
+          <Link href="/account" title={`Signed in as ${who.email}`} aria-current={at("account")}>
+            {who.name}
+          </Link>
+          <button type="button" className="quiet" onClick={signOut}>
             Sign out
           </button>
         </div>
@@ -68,6 +91,11 @@ export function App() {
       <div id="content" tabIndex={-1}>
         {route.page === "runs" && <RunList />}
         {route.page === "run" && <RunPage key={route.id} id={route.id} />}
+        {route.page === "projects" && <Projects who={who} />}
+        {route.page === "project" && <ProjectPage key={route.id} id={route.id} who={who} />}
+        {route.page === "account" && <Account who={who} onChanged={() => void session.get().then(setWho)} />}
+        {route.page === "admin" && (who.is_owner ? <Admin tab={route.tab} who={who} /> : <NotForYou />)}
+        {route.page === "api" && <ApiSpec />}
         {route.page === "unknown" && (
           <main className="page">
             <div className="panel first">
@@ -80,5 +108,18 @@ export function App() {
         )}
       </div>
     </>
+  );
+}
+
+function NotForYou() {
+  return (
+    <main className="page">
+      <div className="panel first">
+        <h2>This takes the owner of the server</h2>
+        <p>
+          <Link href="/runs">All runs</Link>
+        </p>
+      </div>
+    </main>
   );
 }

@@ -1,13 +1,35 @@
 import { useSyncExternalStore, type AnchorHTMLAttributes, type MouseEvent } from "react";
 
-/** Three addresses need no library: / and /runs, /runs/{id}, and everything else. */
-export type Route = { page: "runs" } | { page: "run"; id: number } | { page: "unknown" };
+/** A handful of addresses needs no library. */
+export type Route =
+  | { page: "runs" }
+  | { page: "run"; id: number }
+  | { page: "projects" }
+  | { page: "project"; id: number }
+  | { page: "account" }
+  | { page: "admin"; tab: "users" | "tokens" | "audit" }
+  | { page: "api" }
+  | { page: "unknown" };
+
+const plain: Record<string, Route> = {
+  "": { page: "runs" },
+  "/runs": { page: "runs" },
+  "/projects": { page: "projects" },
+  "/account": { page: "account" },
+  "/admin": { page: "admin", tab: "users" },
+  "/admin/users": { page: "admin", tab: "users" },
+  "/admin/tokens": { page: "admin", tab: "tokens" },
+  "/admin/audit": { page: "admin", tab: "audit" },
+  "/api": { page: "api" },
+};
 
 export function parseRoute(path: string): Route {
   const clean = path.replace(/\/+$/, "");
-  if (clean === "" || clean === "/runs") return { page: "runs" };
-  const id = /^\/runs\/(\d{1,15})$/.exec(clean)?.[1];
-  if (id !== undefined) return { page: "run", id: Number(id) };
+  const known = plain[clean];
+  if (known) return known;
+  const [, kind, id] = /^\/(runs|projects)\/(\d{1,15})$/.exec(clean) ?? [];
+  if (kind === "runs") return { page: "run", id: Number(id) };
+  if (kind === "projects") return { page: "project", id: Number(id) };
   return { page: "unknown" };
 }
 

@@ -33,7 +33,7 @@ function learnClock(response: Response): void {
   if (!Number.isNaN(date)) clockOffset = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
 }
 
-async function request(path: string, init: RequestInit = {}): Promise<Response> {
+export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(path, { credentials: "same-origin", cache: "no-store", ...init });
@@ -57,13 +57,30 @@ async function messageOf(response: Response): Promise<string> {
   return `The server answered ${response.status} ${response.statusText}`.trim();
 }
 
-async function json<T>(path: string, signal?: AbortSignal | null): Promise<T> {
+export async function json<T>(path: string, signal?: AbortSignal | null): Promise<T> {
   const response = await request(path, { headers: { Accept: "application/json" }, signal: signal ?? null });
   return (await response.json()) as T;
 }
 
+/** A request with a JSON body. */
+export function send(method: string, path: string, body?: unknown): Promise<Response> {
+  if (body === undefined) return request(path, { method });
+  return request(path, { method, headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+}
+
 export interface Session {
   name: string;
+  email: string;
+  is_owner: boolean;
+  /** Signed in with a one-time password, which is good for choosing another one only. */
+  must_change_password: boolean;
+  roles: { project_id: number | null; role: "viewer" | "editor" | "admin" }[];
+}
+
+/** May do that in the project (null: in all of them). */
+export function hasRole(who: Session, project: number | null, role: "viewer" | "editor" | "admin"): boolean {
+  const order = ["viewer", "editor", "admin"];
+  return who.is_owner || who.roles.some((r) => (r.project_id === null || r.project_id === project) && order.indexOf(r.role) >= order.indexOf(role));
 }
 
 export const session = {
@@ -76,12 +93,8 @@ export const session = {
       if (error instanceof ApiError && error.status === 401) onSignedOut();
     }
   },
-  async open(token: string): Promise<void> {
-    await request("/session", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ token }),
-    });
+  async open(by: { token: string } | { email: string; password: string }): Promise<void> {
+    await send("POST", "/session", by);
   },
   async close(): Promise<void> {
     await request("/session", { method: "DELETE" });

@@ -2,35 +2,57 @@ import { useEffect, useRef, useState, type FormEvent } from "react";
 import { ApiError, session, type Session } from "../api/client";
 import { Mark } from "../components/icons";
 
+type By = "password" | "token";
+
+const refusals: Record<By, string> = {
+  password: "E-mail or password is wrong.",
+  token: "That isn't a token of this server.",
+};
+
 export function SignIn({ onSignedIn }: { onSignedIn: (s: Session) => void }) {
-  const [token, setToken] = useState("");
+  const [by, setBy] = useState<By>("password");
+  const [email, setEmail] = useState("");
+  const [secret, setSecret] = useState("");
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
-  const field = useRef<HTMLInputElement>(null);
+  const emailField = useRef<HTMLInputElement>(null);
+  const secretField = useRef<HTMLInputElement>(null);
 
   useEffect(() => {
     document.title = "Sign in · Spate";
   }, []);
 
+  const missing = (): string | null => {
+    if (by === "token") return secret.trim() ? null : "Enter the token first.";
+    if (!email.trim()) return "Enter your e-mail first.";
+    return secret ? null : "Enter your password first.";
+  };
+
   const submit = async (event: FormEvent) => {
     event.preventDefault();
-    const value = token.trim();
-    if (!value) {
-      setError("Enter the token first.");
-      field.current?.focus();
+    const what = missing();
+    if (what !== null) {
+      setError(what);
+      (by === "password" && !email.trim() ? emailField : secretField).current?.focus();
       return;
     }
     setBusy(true);
     setError(null);
     try {
-      await session.open(value);
+      await session.open(by === "token" ? { token: secret.trim() } : { email: email.trim(), password: secret });
       onSignedIn(await session.get());
     } catch (cause) {
       setBusy(false);
       const refused = cause instanceof ApiError && cause.status === 401;
-      setError(refused ? "That isn't this server's token." : cause instanceof Error ? cause.message : String(cause));
-      field.current?.select();
+      setError(refused ? refusals[by] : cause instanceof Error ? cause.message : String(cause));
+      secretField.current?.select();
     }
+  };
+
+  const change = () => {
+    setBy(by === "token" ? "password" : "token");
+    setSecret("");
+    setError(null);
   };
 
   return (
@@ -41,33 +63,51 @@ export function SignIn({ onSignedIn }: { onSignedIn: (s: Session) => void }) {
           <span>Spate</span>
         </div>
         <h1>Sign in</h1>
-        {/* A password manager files the token under a name. */}
-        <input className="sr" type="text" name="username" autoComplete="username" value="spate" readOnly tabIndex={-1} aria-hidden="true" />
-        <label htmlFor="token">Token</label>
+        {by === "password" ? (
+          <>
+            <label htmlFor="email">E-mail</label>
+            <input id="email" ref={emailField} type="text" inputMode="email" name="username" autoComplete="username" autoFocus spellCheck={false} autoCapitalize="none" value={email} onChange={(e) => setEmail(e.target.value)} />
+            <label htmlFor="password">Password</label>
+          </>
+        ) : (
+          <>
+            {/* A password manager files the token under a name. */}
+            <input className="sr" type="text" name="username" autoComplete="username" value="spate" readOnly tabIndex={-1} aria-hidden="true" />
+            <label htmlFor="token">Token</label>
+          </>
+        )}
         <input
-          id="token"
-          ref={field}
+          key={by}
+          id={by}
+          ref={secretField}
           type="password"
-          name="token"
+          name={by}
           autoComplete="current-password"
-          autoFocus
+          autoFocus={by === "token"}
           spellCheck={false}
-          value={token}
-          onChange={(e) => setToken(e.target.value)}
+          value={secret}
+          onChange={(e) => setSecret(e.target.value)}
           aria-invalid={error !== null}
-          aria-describedby="token-error token-help"
+          aria-describedby="signin-error"
         />
-        <p id="token-error" className="form-error" role="alert">
+        <p id="signin-error" className="form-error" role="alert">
           {error}
         </p>
         <button type="submit" className="primary" disabled={busy}>
           {busy ? "Signing in…" : "Sign in"}
         </button>
-        <div id="token-help" className="help">
-          <p>
-            The server prints its token when it starts for the first time. Whoever starts it can have it written to a file at every start:
-          </p>
-          <code>spate server --token-file FILE</code>
+        <button type="button" className="quiet other" onClick={change}>
+          {by === "password" ? "Sign in with a token" : "Sign in with e-mail and password"}
+        </button>
+        <div className="help">
+          {by === "password" ? (
+            <p>
+              The server prints the owner's password, to be changed at once, when it starts for the first time. Whoever has the machine can make another one:
+            </p>
+          ) : (
+            <p>The server prints a token when it starts for the first time. Whoever starts it can have one written to a file at every start:</p>
+          )}
+          <code>{by === "password" ? "spate server user passwd --email EMAIL --one-time" : "spate server --token-file FILE"}</code>
         </div>
       </form>
     </main>
