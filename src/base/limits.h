@@ -215,6 +215,8 @@
 #define SERVER_CONNECTIONS_MAX  1000
 #define SERVER_PER_IP_MAX       500                 /* a proxy in front is one address */
 #define SERVER_CONNECTION_BYTES (64 * 1024)         /* request line and headers */
+#define SERVER_PATIENCE_S       30                  /* of a request's head, and of a body besides its bytes */
+#define SERVER_BYTES_A_SECOND   4096                /* a client slower than that is cut off */
 #define SERVER_IDLE_S           90                  /* of a connection; live events write sooner */
 #define SERVER_EVENTS_MAX       256                 /* live streams at once */
 #define SERVER_EVENT_BYTES      (256 * 1024)        /* unread events of one stream */

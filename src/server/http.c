@@ -337,12 +337,107 @@ static int start_request(struct request *r)
 
 /* ---- the library's side ---- */
 
+static enum method method_of(const char *name)
+{
+    static const struct {
+        const char *name;
+        enum method method;
+    } table[] = {
+        {"GET", METHOD_GET}, {"HEAD", METHOD_GET},    {"POST", METHOD_POST},
+        {"PUT", METHOD_PUT}, {"PATCH", METHOD_PATCH}, {"DELETE", METHOD_DELETE},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (strcmp(table[i].name, name) == 0)
+            return table[i].method;
+    return METHOD_OTHER;
+}
+
+/*
+ * The library makes a request known by its line, but tells its end only when the headers were
+ * whole; so the connection remembers it, and frees what its end has left.
+ */
+struct http_connection {
+    struct request *request;     /* the one begun last; NULL: ended */
+    int fd;                      /* open while this is in the server's list */
+    _Atomic int64_t deadline_ns; /* monotonic; cut off then; 0: not now */
+    struct http_connection *next, *previous;
+};
+
+static struct http_connection *connection_of(struct MHD_Connection *conn)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+/*
+ * The library's own limit is of silence, which a byte now and then ends.  So a request has a time
+ * to come in and its answer one to go out, longer by what has been moved.
+ */
+static void allow(const struct request *r, size_t bytes)
+{
+    struct http_connection *c = connection_of(r->conn);
+    if (c)
+        atomic_store(&c->deadline_ns, clock_mono_ns() + r->server->patience_ns +
+                                          (int64_t)(bytes / SERVER_BYTES_A_SECOND) * NS_PER_S);
+}
+
+static void extend(const struct request *r, size_t bytes)
+{
+    struct http_connection *c = connection_of(r->conn);
+    if (c)
+        atomic_fetch_add(&c->deadline_ns, (int64_t)bytes * (NS_PER_S / SERVER_BYTES_A_SECOND));
+}
+
+/* While we are at it ourselves, and for streams, which end as they like. */
+static void allow_all(const struct request *r)
+{
+    struct http_connection *c = connection_of(r->conn);
+    if (c)
+        atomic_store(&c->deadline_ns, 0);
+}
+
+void http_tick(struct server *s, int64_t mono_ns)
+{
+    pthread_mutex_lock(&s->tick_lock);
+    for (struct http_connection *c = s->connections; c; c = c->next) {
+        int64_t deadline = atomic_load(&c->deadline_ns);
+        if (deadline > 0 && mono_ns > deadline) {
+            (void)shutdown(c->fd, SHUT_RDWR);
+            atomic_store(&c->deadline_ns, 0);
+        }
+    }
+    pthread_mutex_unlock(&s->tick_lock);
+}
+
+static void request_free(struct request *r)
+{
+    if (!r)
+        return;
+    struct server *s = r->server;
+    if (r->reply.made)
+        MHD_destroy_response(r->reply.made);
+    buf_fini(&r->body);
+    buf_fini(&r->reply.body);
+    arena_fini(&r->arena);
+    if (r->started) {
+        pthread_mutex_lock(&s->tick_lock);
+        if (--s->active == 0)
+            pthread_cond_signal(&s->ended);
+        pthread_mutex_unlock(&s->tick_lock);
+    }
+    mem_free(r);
+}
+
 static enum MHD_Result send_reply(struct request *r)
 {
     struct reply *reply = &r->reply;
-    if (!reply->made) {
+    if (reply->made) {
+        allow_all(r);
+    } else {
         size_t len = 0;
         uint8_t *bytes = buf_take(&reply->body, &len);
+        allow(r, len);
         reply->made = MHD_create_response_from_buffer_with_free_callback(len, bytes, mem_free);
         if (!reply->made) {
             mem_free(bytes);
@@ -365,57 +460,6 @@ static enum MHD_Result send_reply(struct request *r)
     return done;
 }
 
-static enum method method_of(const char *name)
-{
-    static const struct {
-        const char *name;
-        enum method method;
-    } table[] = {
-        {"GET", METHOD_GET}, {"HEAD", METHOD_GET},    {"POST", METHOD_POST},
-        {"PUT", METHOD_PUT}, {"PATCH", METHOD_PATCH}, {"DELETE", METHOD_DELETE},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        if (strcmp(table[i].name, name) == 0)
-            return table[i].method;
-    return METHOD_OTHER;
-}
-
-/*
- * The library makes a request known by its line, but tells its end only when the headers were
- * whole; so the connection remembers it, and frees what its end has left.
- */
-struct http_connection {
-    struct request *request; /* the one begun last; NULL: ended */
-    int fd;                  /* open while this is in the server's list */
-    struct http_connection *next, *previous;
-};
-
-static struct http_connection *connection_of(struct MHD_Connection *conn)
-{
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(conn, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    return info ? info->socket_context : NULL;
-}
-
-static void request_free(struct request *r)
-{
-    if (!r)
-        return;
-    struct server *s = r->server;
-    if (r->reply.made)
-        MHD_destroy_response(r->reply.made);
-    buf_fini(&r->body);
-    buf_fini(&r->reply.body);
-    arena_fini(&r->arena);
-    if (r->started) {
-        pthread_mutex_lock(&s->tick_lock);
-        if (--s->active == 0)
-            pthread_cond_signal(&s->ended);
-        pthread_mutex_unlock(&s->tick_lock);
-    }
-    mem_free(r);
-}
-
 static void open_connection(struct server *s, struct MHD_Connection *conn, void **context)
 {
     const union MHD_ConnectionInfo *info =
@@ -425,6 +469,7 @@ static void open_connection(struct server *s, struct MHD_Connection *conn, void 
     if (!c)
         return; /* its requests will be refused */
     c->fd = info ? info->connect_fd : -1;
+    c->deadline_ns = clock_mono_ns() + s->patience_ns;
     pthread_mutex_lock(&s->tick_lock);
     c->next = s->connections;
     if (c->next)
@@ -509,6 +554,7 @@ void *http_begin(void *arg, const char *uri, struct MHD_Connection *conn)
     buf_init(&r->reply.body, SERVER_REPLY_BYTES);
     r->target = str_of(arena_dup(&r->arena, str_of(uri)));
     r->path = str_cut(r->target, '?', &r->query);
+    allow(r, 0);
     return r;
 }
 
@@ -562,6 +608,7 @@ enum MHD_Result http_handle(void *arg, struct MHD_Connection *conn, const char *
                 return MHD_NO;
         } else {
             buf_append(&r->body, data, *data_len);
+            extend(r, *data_len);
             if (r->body.err == -EMSGSIZE)
                 (void)too_large(r);
             else if (r->body.err)
@@ -570,6 +617,7 @@ enum MHD_Result http_handle(void *arg, struct MHD_Connection *conn, const char *
         *data_len = 0;
         return MHD_YES;
     }
+    allow_all(r);
     if (!r->reply.status && !run_handler(r))
         return MHD_YES;
     return send_reply(r);
@@ -579,13 +627,15 @@ void http_end(void *arg, struct MHD_Connection *conn, void **state,
               enum MHD_RequestTerminationCode why)
 {
     struct request *r = *state;
-    (void)arg;
+    struct server *s = arg;
     (void)why;
     if (!r)
         return;
     struct http_connection *c = connection_of(conn);
     if (c && c->request == r)
         c->request = NULL;
+    if (c) /* kept open for the next one */
+        atomic_store(&c->deadline_ns, clock_mono_ns() + s->patience_ns + SERVER_IDLE_S * NS_PER_S);
     request_free(r);
     *state = NULL;
 }

@@ -18,6 +18,9 @@ enum MHD_Result http_handle(void *arg, struct MHD_Connection *conn, const char *
 void http_end(void *arg, struct MHD_Connection *conn, void **state,
               enum MHD_RequestTerminationCode why);
 
+/* Ends connections whose request, or whose taking of the answer, has lasted too long. */
+void http_tick(struct server *s, int64_t mono_ns);
+
 /* Waits for what is under way, then ends every connection; each at most `timeout_ns`.  New ones
  * must not come any more. */
 void http_drain(struct server *s, int64_t timeout_ns);

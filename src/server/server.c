@@ -154,6 +154,7 @@ static void *run_ticker(void *arg)
         int64_t now = clock_mono_ns();
         events_tick(&s->events, now);
         life_tick(s, now);
+        http_tick(s, now);
         quota_tick(s, now);
         auth_tick(&s->auth, now);
         if (now - expired_ns > 3600 * NS_PER_S) {
@@ -268,6 +269,7 @@ int server_start(const struct server_config *config, struct server **ret)
         return -ENOMEM;
     s->listen_fd = -1;
     s->run_timeout_ns = config->run_timeout_ns;
+    s->patience_ns = config->patience_ns > 0 ? config->patience_ns : SERVER_PATIENCE_S * NS_PER_S;
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

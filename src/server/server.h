@@ -25,6 +25,7 @@ struct server_config {
     const char *data_dir;
     const char *token_file; /* NULL: none; else holds a valid token after the start, mode 0600 */
     int64_t run_timeout_ns; /* a run without data for so long is timed out; > 0 */
+    int64_t patience_ns;    /* with clients that send or take slowly; 0: SERVER_PATIENCE_S */
     /* Asked at the first start, and once for a folder of before there were passwords, whose owner's
      * e-mail is `present` (else NULL).  NULL, or an empty password: a one-time password is made.
      * 0, or a code with a message, which ends the start. */

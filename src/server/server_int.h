@@ -39,6 +39,7 @@ struct server {
     char *new_password; /* likewise */
     char *new_owner;    /* whose password that is */
     int64_t run_timeout_ns;
+    int64_t patience_ns;
     int64_t quota_ns;        /* monotonic, of the last look at limits; the ticker's */
     _Atomic int64_t told_ns; /* when a failure of the disk was last logged, monotonic; 0: never */
     pthread_t ticker;

@@ -41,7 +41,8 @@ void world_restart(struct world *w)
     struct server_config config = {.listen = "127.0.0.1:0",
                                    .data_dir = data,
                                    .token_file = w->token_file,
-                                   .run_timeout_ns = w->run_timeout_ns};
+                                   .run_timeout_ns = w->run_timeout_ns,
+                                   .patience_ns = w->patience_ns};
     if (server_start(&config, &w->server) < 0)
         fail_msg("%s", err_message());
     const char *port = strrchr(server_url(w->server), ':');

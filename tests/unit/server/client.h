@@ -16,6 +16,7 @@ struct world {
     struct server *server;
     int port;
     int64_t run_timeout_ns;
+    int64_t patience_ns; /* of the next start; 0: the server's own */
 };
 
 void world_open(struct world *w, int64_t run_timeout_ns);
