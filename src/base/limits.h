@@ -128,6 +128,7 @@
 #define CLOUD_TOKEN_MAX        1024                /* k6's are 64 to 100 characters */
 #define CLOUD_ARCHIVE_MAX      (100 * 1000 * 1000) /* what a cloud takes; larger test data stays here */
 #define CLOUD_TEST_NAME_MAX    300                 /* characters of a load test's name, as API v6 has it */
+#define CLOUD_SLOW_SENT_MAX    1000                /* of one period, the slowest of all series */
 #define CLOUD_SLOW_REQUESTS_MAX 5                  /* of a series and period: enough to see what a percentile hides */
 #define CLOUD_LIST_BYTES       (64u << 20)         /* projects or tests of a cloud: 1,000 at a time */
 #define CLOUD_LOG_LINES_MAX    1000                /* waiting to be sent; k6 keeps as many */

@@ -67,6 +67,8 @@ static int want_buckets(struct run *r, const struct output *o, bool *taken)
                         EXIT_USAGE);
     *taken = true;
     metrics_want_buckets(r->metrics, period, o->ops->buckets, o->self);
+    if (o->ops->slow_requests != NULL)
+        metrics_want_slow(r->metrics, o->ops->slow_requests(o->self));
     return 0;
 }
 

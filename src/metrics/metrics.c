@@ -96,6 +96,11 @@ void metrics_want_buckets(struct metrics *m, uint32_t period_s, bucket_consumer_
     m->consumer_arg = arg;
 }
 
+void metrics_want_slow(struct metrics *m, uint32_t per_series)
+{
+    m->slow_max = MIN(per_series, (uint32_t)SLOW_MAX);
+}
+
 void metrics_want_samples(struct metrics *m, sample_consumer_fn *fn, void *arg)
 {
     m->samples_to = fn;
@@ -497,8 +502,10 @@ void bucket_batch_free(struct bucket_batch *b)
 {
     if (!b)
         return;
-    for (size_t i = 0; i < b->len; i++)
+    for (size_t i = 0; i < b->len; i++) {
         sink_fini(&b->buckets[i].sink);
+        mem_free(b->buckets[i].slow);
+    }
     mem_free(b->buckets);
     mem_free(b);
 }

@@ -14,6 +14,7 @@
 #include "metrics/sample.h"
 #include "metrics/shard.h"
 #include "metrics/sink.h"
+#include "metrics/slow.h"
 
 struct submetric {
     const struct metric *parent;
@@ -29,6 +30,7 @@ struct bucket {
     uint32_t series;  /* id in the run's series table, see metrics_series() */
     int64_t start_s;  /* Unix seconds, multiple of the period */
     struct sink sink; /* counter: sum; gauge: last/count/min/max/sum; rate; trend: with hdr */
+    struct slow_requests *slow; /* of http_req_duration, if wanted; owned; NULL: none */
 };
 
 /* What a worker hands over when a period has passed; FIFO per worker, starts never go back.  The
@@ -52,6 +54,10 @@ struct registry *metrics_registry(struct metrics *m);
 
 /* Before workers start: period 0 means no buckets.  One consumer. */
 void metrics_want_buckets(struct metrics *m, uint32_t period_s, bucket_consumer_fn *fn, void *arg);
+
+/* Before workers start: buckets of http_req_duration also keep their slowest requests, so many of
+ * a series, at most SLOW_MAX; 0: none. */
+void metrics_want_slow(struct metrics *m, uint32_t per_series);
 
 /* Before workers start: every single sample goes to `fn`, too.  One consumer. */
 void metrics_want_samples(struct metrics *m, sample_consumer_fn *fn, void *arg);

@@ -353,6 +353,18 @@ static inline void bucket_add(struct shard *s, struct series *x, enum metric_typ
     sink_count(sink, type, value, wall_ns);
 }
 
+/* The request among the slowest of its series' open bucket, if it is one of them. */
+static inline void bucket_add_slow(struct shard *s, const struct series *x,
+                                   const struct http_sample *h, int64_t wall_ns)
+{
+    if (UNLIKELY(x->id == METRICS_NO_ID || x->epoch != s->epoch))
+        return;
+    struct slow_requests **slow = &s->batch->buckets[x->slot].slow;
+    uint32_t max = s->metrics->slow_max;
+    if (UNLIKELY(slow_wants(*slow, max, h->duration_ms)))
+        slow_add(slow, max, &(struct slow_request){wall_ns, *h});
+}
+
 static inline void put(struct shard *s, const struct series_set *set, struct series *x, uint32_t id,
                        enum metric_type type, double value, int64_t wall_ns)
 {
@@ -500,6 +512,8 @@ void shard_add_http(struct shard *s, struct tagset *tags, struct metadata *meta,
     if (h->failed >= 0)
         PUT(METRIC_HTTP_REQ_FAILED, METRIC_RATE, h->failed);
 #undef PUT
+    if (s->batch && s->metrics->slow_max > 0)
+        bucket_add_slow(s, &x[METRIC_HTTP_REQ_DURATION - HTTP_FIRST], h, wall_ns);
     if (UNLIKELY(s->sampled))
         sample_add_http(s, tags, meta, h, wall_ns);
 }

@@ -632,6 +632,12 @@ static void stop_logs(struct cloud *c, const struct output_result *result, int64
     cloud_logs_stop(c->logs, deadline_ns);
 }
 
+static uint32_t cloud_slow_requests(void *self)
+{
+    const struct cloud *c = self;
+    return (uint32_t)c->config.slow_requests;
+}
+
 static int cloud_stop(void *self, const struct output_result *result)
 {
     struct cloud *c = self;
@@ -671,6 +677,7 @@ static const struct output_ops cloud_ops = {
     .description = cloud_description,
     .bucket_period_s = cloud_bucket_period_s,
     .buckets = on_buckets,
+    .slow_requests = cloud_slow_requests,
     .interrupted = cloud_interrupted,
     .stop = cloud_stop,
     .free = cloud_free,

@@ -9,6 +9,7 @@
 #include "codec/metricset.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 /* One time period with what has come so far. */
@@ -19,6 +20,7 @@ struct period {
     size_t len, cap;
     uint32_t *place; /* series id → index + 1 in buckets, 0: none */
     size_t place_cap;
+    double slow_ms; /* requests that took as long are sent singly; valid while it is written */
 };
 
 struct cloud_aggregate {
@@ -66,8 +68,10 @@ int cloud_aggregate_new(struct metrics *m, uint32_t workers, uint32_t period_s,
 
 static void period_free(struct period *p)
 {
-    for (size_t i = 0; i < p->len; i++)
+    for (size_t i = 0; i < p->len; i++) {
         sink_fini(&p->buckets[i].sink);
+        mem_free(p->buckets[i].slow);
+    }
     mem_free(p->buckets);
     mem_free(p->place);
     mem_free(p);
@@ -186,11 +190,13 @@ static int add_bucket(struct cloud_aggregate *a, struct period *p, struct bucket
     uint32_t at = p->place[b->series];
     if (at != 0) {
         enum metric_type type = metrics_series(a->metrics, b->series).metric->type;
+        slow_merge(&p->buckets[at - 1].slow, &b->slow, CLOUD_SLOW_REQUESTS_MAX);
         return sink_merge(&p->buckets[at - 1].sink, &b->sink, type);
     }
     p->buckets[p->len++] = *b;
     p->place[b->series] = (uint32_t)p->len;
     b->sink = (struct sink){0};
+    b->slow = NULL;
     return 0;
 }
 
@@ -319,6 +325,55 @@ static void put_value(struct metricset_writer *w, enum metric_type type, int64_t
     }
 }
 
+/* ---- the slowest requests ---- */
+
+static int slower_first(const void *pa, const void *pb)
+{
+    double a = *(const double *)pa, b = *(const double *)pb;
+    return a > b ? -1 : a < b;
+}
+
+/* How long a request of the period must have taken to be sent by itself: with few of them any, with
+ * many the slowest CLOUD_SLOW_SENT_MAX are. */
+static double slow_threshold_ms(const struct period *p)
+{
+    size_t n = 0, at = 0;
+    for (size_t i = 0; i < p->len; i++)
+        n += p->buckets[i].slow != NULL ? p->buckets[i].slow->len : 0;
+    if (n <= CLOUD_SLOW_SENT_MAX)
+        return 0;
+    CLEANUP(mem_freep) double *all = mem_realloc_array(NULL, n, sizeof *all);
+    if (all == NULL)
+        return INFINITY; /* they aren't worth more trouble */
+    for (size_t i = 0; i < p->len; i++)
+        for (uint32_t k = 0; p->buckets[i].slow != NULL && k < p->buckets[i].slow->len; k++)
+            all[at++] = p->buckets[i].slow->items[k].http.duration_ms;
+    qsort(all, n, sizeof *all, slower_first);
+    return all[CLOUD_SLOW_SENT_MAX - 1];
+}
+
+static void put_slow(struct metricset_writer *w, const struct slow_requests *slow,
+                     double threshold_ms)
+{
+    for (uint32_t i = 0; slow != NULL && i < slow->len; i++) {
+        const struct slow_request *r = &slow->items[i];
+        if (r->http.duration_ms < threshold_ms)
+            continue;
+        struct metricset_request out = {
+            .time_ns = r->wall_ns,
+            .duration = r->http.duration_ms,
+            .blocked = r->http.blocked_ms,
+            .connecting = r->http.connecting_ms,
+            .tls_handshaking = r->http.tls_handshaking_ms,
+            .sending = r->http.sending_ms,
+            .waiting = r->http.waiting_ms,
+            .receiving = r->http.receiving_ms,
+            .failed = r->http.failed > 0,
+        };
+        metricset_put_request(w, &out);
+    }
+}
+
 /* Writes the series order[from..] of the period, at most `max` of them; returns how many. */
 static uint32_t write_set(struct cloud_aggregate *a, struct period *p, const struct order *order,
                           size_t len, uint32_t max, struct str test_run_id,
@@ -338,6 +393,7 @@ static uint32_t write_set(struct cloud_aggregate *a, struct period *p, const str
             open = s.metric;
         }
         metricset_begin_series(&w, labels, collect_labels(a, &s, labels));
+        put_slow(&w, b->slow, p->slow_ms);
         put_value(&w, s.metric->type, b->start_s * NS_PER_S, &b->sink);
         metricset_end_series(&w);
     }
@@ -359,6 +415,7 @@ static int write_period(struct cloud_aggregate *a, struct period *p, struct str 
         order[i] = (struct order){metrics_series(a->metrics, series).metric->id, (uint32_t)i};
     }
     qsort(order, p->len, sizeof *order, compare_order);
+    p->slow_ms = slow_threshold_ms(p);
 
     CLEANUP(buf_fini) struct buf out;
     buf_init(&out, CLOUD_METRICSET_MAX);

@@ -95,6 +95,7 @@ struct output_result {
  *               after start(), valid until free().
  *  bucket_period_s  Asked after start(): 0 or no function: no buckets.
  *  buckets      On worker threads; must not wait; owns the batch (bucket_batch_free()).
+ *  slow_requests  Asked after start(): how many requests of each series' bucket come singly, too.
  *  samples      Wants each single sample: called on a thread of its own (samples.h) with chunk
  *               after chunk, and with NULL now and then when it is time to write out.  May block on
  *               files.  Never called before start() and after stop() has been.
@@ -108,6 +109,7 @@ struct output_ops {
     const char *(*description)(void *self);
     uint32_t (*bucket_period_s)(void *self);
     bucket_consumer_fn *buckets;
+    uint32_t (*slow_requests)(void *self);
     void (*samples)(void *self, const struct sample_chunk *c);
     void (*interrupted)(void *self);
     YIELDS int (*stop)(void *self, const struct output_result *result);

@@ -23,6 +23,9 @@ test('a run: the same totals as the console, Finished, the script kept', async (
   assert.equal(server.stateCode(run), 3);
   assert.equal(run.result, 'passed');
   await assertSameTotals(server, id, summary);
+  const slow = await server.json(`/cloud/v5/test_runs/${id}/outliers?$top=1`);
+  const { max } = JSON.parse(readFileSync(summary, 'utf8')).metrics.http_req_duration;
+  assert.equal(slow.value[0].duration, max, 'the slowest request by itself');
   const text = await server.get(`/cloud/v6/test_runs/${id}/script`, { Accept: 'text/javascript' });
   assert.equal(await text.text(), readFileSync(path, 'utf8'));
 });

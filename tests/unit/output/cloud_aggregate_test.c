@@ -76,6 +76,8 @@ struct seen {
     uint64_t trend_values, nonzero, total;
     int64_t last_time_ns;
     struct str run_id;
+    uint32_t requests; /* sent singly */
+    double fastest_ms, slowest_ms;
 };
 
 static int see_head(void *arg, struct str id, uint32_t period_s)
@@ -120,12 +122,21 @@ static int see_value(void *arg, const struct metricset_value *v)
     return 0;
 }
 
+static int see_request(void *arg, const struct metricset_request *r)
+{
+    struct seen *seen = arg;
+    seen->fastest_ms = seen->requests == 0 ? r->duration : MIN(seen->fastest_ms, r->duration);
+    seen->slowest_ms = MAX(seen->slowest_ms, r->duration);
+    seen->requests++;
+    return 0;
+}
+
 static int read_set(void *arg, struct str set, uint32_t series)
 {
     struct seen *seen = arg;
     uint32_t before = seen->series;
-    struct metricset_visitor visitor = {see_head, see_metric, see_series, see_value,
-                                        seen,     NULL,       NULL};
+    struct metricset_visitor visitor = {see_head, see_metric,  see_series, see_value,
+                                        seen,     see_request, NULL};
     assert_int_equal(metricset_read(set.ptr, set.len, &visitor), 0);
     assert_int_equal(seen->series - before, series);
     seen->series_max = MAX(seen->series_max, series);
@@ -209,6 +220,57 @@ static void test_reserved_labels_stay_here(void **state)
         shard_finish(w.shards[i], t0 + NS_PER_S);
     take_all(&w, &seen);
     assert_int_equal(seen.series, 1);
+    world_fini(&w);
+}
+
+static void add_request(struct world *w, int worker, const char *url, double ms, int64_t at_ns)
+{
+    struct shard *s = w->shards[worker];
+    struct tag tag = {STR("url"), str_of(url)};
+    struct tagset *tags = tags_with(shard_tags(s), tags_empty(shard_tags(s)), &tag, 1);
+    shard_add_http(s, tags, NULL, &(struct http_sample){.duration_ms = ms, .failed = 1}, at_ns);
+}
+
+/* Of each series and bucket the five slowest, whichever worker measured them. */
+static void test_slowest_requests(void **state)
+{
+    (void)state;
+    for (uint32_t max = 0; max <= 5; max += 5) {
+        struct world w;
+        struct seen seen = {0};
+        world_init(&w);
+        metrics_want_slow(w.metrics, max);
+        for (int i = 0; i < 1000; i++)
+            add_request(&w, i % WORKERS, i % 3 ? "/a" : "/b", (i * 7919) % 1000 + 1, t0 + i);
+        add_request(&w, 0, "/a", 5, t0 + 4 * NS_PER_S);
+        for (int i = 0; i < WORKERS; i++)
+            shard_finish(w.shards[i], t0 + 5 * NS_PER_S);
+        take_all(&w, &seen);
+        assert_int_equal(seen.requests, max == 0 ? 0 : 5 + 5 + 1);
+        assert_true(max == 0 || seen.slowest_ms == 1000);
+        assert_true(max == 0 || seen.fastest_ms == 5);
+        world_fini(&w);
+    }
+}
+
+/* With many series only the slowest of all go. */
+static void test_slowest_requests_of_many_series(void **state)
+{
+    (void)state;
+    struct world w;
+    struct seen seen = {0};
+    char url[32];
+    world_init(&w);
+    metrics_want_slow(w.metrics, 5);
+    for (int i = 0; i < 3000; i++) {
+        snprintf(url, sizeof url, "/%d", i);
+        add_request(&w, i % WORKERS, url, i + 1, t0 + i);
+    }
+    for (int i = 0; i < WORKERS; i++)
+        shard_finish(w.shards[i], t0 + NS_PER_S);
+    take_all(&w, &seen);
+    assert_int_equal(seen.requests, 1000);
+    assert_true(seen.fastest_ms == 2001 && seen.slowest_ms == 3000);
     world_fini(&w);
 }
 
@@ -303,6 +365,8 @@ int main(void)
         cmocka_unit_test(test_a_period_waits_for_every_worker),
         cmocka_unit_test(test_nothing_is_lost_or_counted_twice),
         cmocka_unit_test(test_reserved_labels_stay_here),
+        cmocka_unit_test(test_slowest_requests),
+        cmocka_unit_test(test_slowest_requests_of_many_series),
         cmocka_unit_test(test_what_a_script_keeps_out),
         cmocka_unit_test(test_filters),
         cmocka_unit_test(test_spool_is_a_queue),
