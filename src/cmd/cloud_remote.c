@@ -397,11 +397,11 @@ static int verdict(struct remote *r)
     case CLOUD_EXEC_PASSED:
         return 0;
     case CLOUD_EXEC_THRESHOLDS:
-        return err_exit(err_set(E_REFUSED, "thresholds have been crossed"), EXIT_THRESHOLDS);
+        return err_exit(err_set(E_REFUSED, "Thresholds have been crossed"), EXIT_THRESHOLDS);
     case CLOUD_EXEC_FAILED:
         break;
     }
-    return err_exit(err_set(E_REFUSED, "the test has failed (%s)%s%s", p->text,
+    return err_exit(err_set(E_REFUSED, "The test has failed (%s)%s%s", p->text,
                             p->why[0] != '\0' ? ": " : "", p->why),
                     EXIT_CLOUD_FAILED);
 }

@@ -46,7 +46,7 @@ struct metrics {
     uint32_t period_s;
     bucket_consumer_fn *consumer;
     void *consumer_arg;
-    uint32_t slow_max; /* requests that a bucket keeps; 0: none */
+    uint32_t slow_max;              /* requests that a bucket keeps; 0: none */
     sample_consumer_fn *samples_to; /* NULL: nobody wants single samples */
     void *samples_arg;
     bool sections_wanted;

@@ -100,7 +100,7 @@ describe('the cloud executes', { concurrency: 4 }, () => {
   test('exit codes: thresholds 99, failures 97, no progress 98; leaving once it runs 0', async (t) => {
     const by = (message, user = null) => [{ type: 'aborted', entered: '2026-11-22T10:00:00Z', extra: { by_user: user, message, code: 6 } }];
     const cases = [
-      { states: [{ status: 'completed', result: 'failed' }], code: 99, says: /thresholds have been crossed/, status: 'Finished' },
+      { states: [{ status: 'completed', result: 'failed' }], code: 99, says: /Thresholds have been crossed/, status: 'Finished' },
       { states: [{ status: 'aborted', result: 'error', status_history: by('no load zone') }], code: 97, says: /no load zone/, status: 'Aborted' },
       { states: [{ status: 'aborted', result: 'error', status_history: by(null, 'me@x') }], code: 97, status: 'Aborted (by user)' },
       { states: [{ status: 'processing_metrics' }, passed], code: 0, status: 'Finished', shown: /Processing Metrics/ },
