@@ -113,6 +113,7 @@
 #define JS_SHARED_CACHE_BYTES (64 * 1024)                /* JSON text of the elements that a VU keeps parsed */
 #define JS_SHARED_SLOTS_MAX   1024                       /* such elements */
 #define JS_BASE64_MAX         (1L << 30)                 /* a string is no longer in QuickJS */
+#define JS_CERTIFICATE_BYTES  (4 * 1024 * 1024)          /* PEM text; certificates have a few KB */
 #define JS_CHECKS_SEEN_MAX    4096                       /* checks and groups that a VM remembers to have told of */
 
 /* output */

@@ -39,6 +39,7 @@ enum js_api_id {
     JS_API_CRYPTO,
     JS_API_DATA,
     JS_API_EXECUTION,
+    JS_API_X509,
     JS_API_LEN,
 };
 
@@ -88,6 +89,7 @@ struct js_api_module {
 /* The modules that are there; api_table.c. */
 extern const struct js_api_module js_api_k6, js_api_http, js_api_metrics, js_api_timers;
 extern const struct js_api_module js_api_encoding, js_api_crypto, js_api_data, js_api_execution;
+extern const struct js_api_module js_api_x509;
 const struct js_api_module *js_api_find(struct str name); /* NULL: none of that name */
 const struct js_api_module *js_api_at(size_t i);          /* NULL: no more */
 

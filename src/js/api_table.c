@@ -17,7 +17,6 @@ static const struct js_api_module *const modules[] = {
 /* Modules of k6's that come later; any other name is unknown. */
 static const char *const later[] = {
     "k6/browser",
-    "k6/crypto/x509",
     "k6/experimental/csv",
     "k6/experimental/fs",
     "k6/experimental/redis",

@@ -10,4 +10,5 @@ JS_API(js_api_encoding)
 JS_API(js_api_crypto)
 JS_API(js_api_data)
 JS_API(js_api_execution)
+JS_API(js_api_x509)
 #endif

@@ -211,6 +211,8 @@ static void append_place(struct js_program *p, const struct js_import *what, str
 
 int program_blame(struct js_program *p, const struct js_import *what, int rc)
 {
+    if (strstr(err_message(), "\n\tat ")) /* an import deeper down has said where it stands */
+        return err_exit(rc, EXIT_SCRIPT);
     CLEANUP(buf_fini) struct buf text;
     buf_init(&text, ERR_MESSAGE_MAX);
     buf_z(&text, err_message());
