@@ -34,10 +34,11 @@
 #define RT_MPROTECT_GUARDS  4096      /* guard pages of old kernels cost two of 65,530 mappings each */
 #define RT_EVENTS_PER_TURN  256       /* of epoll; more wait for the next turn */
 #define RT_TIMERS_MAX       (1 << 24) /* a loop's armed timers, its coroutines' among them */
-#define RT_OFFLOAD_THREADS  16        /* DNS look-ups that hang must not hold up file work */
+#define RT_OFFLOAD_THREADS  16        /* files and certificates; each may hang on a slow disk */
 
 /* net, client */
 #define NET_DNS_HOSTS_MAX        4096                  /* names in the cache; a script may make names up */
+#define NET_DNS_THREADS_MAX      16                    /* look-ups at once; those that hang must not hold up others */
 #define NET_DNS_ADDRESSES_MAX    16                    /* kept of one name's */
 #define NET_HOST_MAX             253                   /* a name's length, by the DNS itself */
 #define NET_DIAL_MAX_NS          (30 * NS_PER_S)       /* k6's limit of a dial */

@@ -6,12 +6,12 @@
 #include "base/mem.h"
 #include "net/roots.h"
 #include "rt/co.h"
-#include "rt/offload.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -43,26 +43,34 @@ struct entry {
     unsigned turn;        /* of round robin */
 };
 
+/* Something to look up; in the queue, or its thread's own. */
+struct lookup {
+    struct lookup *next;
+    struct net_ip ips[NET_DNS_ADDRESSES_MAX];
+    char host[NET_HOST_MAX + 1];
+};
+
+/*
+ * Threads of its own look names up: the C library gives up when it likes, up to a minute later, and
+ * neither a virtual user that is interrupted nor the end of the run can wait for that. So a thread
+ * that is still at it keeps the cache alive, and frees it when the owner has gone meanwhile.
+ */
 struct dns_cache {
     pthread_mutex_t lock;
     struct map entries; /* name → struct entry, lower case */
     uint64_t random;
     resolve_lookup_fn *lookup;
     struct roots *roots;
-};
-
-/* What the coroutine that looks up needs; its own. */
-struct lookup {
-    struct dns_cache *cache;
-    struct net_ip ips[NET_DNS_ADDRESSES_MAX];
-    char host[NET_HOST_MAX + 1];
+    struct lookup *queue, **queue_end;
+    unsigned threads; /* that look up, or are about to end */
+    bool closed;      /* the owner has gone: nobody wants an answer */
 };
 
 static int system_lookup(const char *host, struct net_ip *ips, int max)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *list = NULL;
-    /* allowed: called only in a job of rt/offload */
+    /* allowed: called only in the cache's own threads */
     int gai = getaddrinfo(host, NULL, &hints, &list);
     if (gai == EAI_NONAME || gai == EAI_NODATA)
         return 0;
@@ -98,25 +106,50 @@ int dns_cache_new(struct dns_cache **ret)
         c->random = (uint64_t)clock_mono_ns();
     c->random |= 1;
     c->lookup = system_lookup;
+    c->queue_end = &c->queue;
     pthread_mutex_init(&c->lock, NULL);
     map_init(&c->entries, NET_DNS_HOSTS_MAX);
     *ret = c;
     return 0;
 }
 
+/* Under the lock. */
+static struct lookup *next_lookup(struct dns_cache *c)
+{
+    struct lookup *l = c->queue;
+    if (l == NULL)
+        return NULL;
+    c->queue = l->next;
+    if (c->queue == NULL)
+        c->queue_end = &c->queue;
+    return l;
+}
+
+static void free_all(struct dns_cache *c)
+{
+    pthread_mutex_destroy(&c->lock);
+    mem_free(c);
+}
+
 void dns_cache_free(struct dns_cache *c)
 {
     if (c == NULL)
         return;
+    pthread_mutex_lock(&c->lock);
     for (size_t i = 0; i < map_len(&c->entries); i++) {
         struct entry *e = map_value_at(&c->entries, i);
-        CHECK(!e->pending && e->waiters == NULL);
+        CHECK(e->waiters == NULL);
         mem_free(e);
     }
     map_fini(&c->entries);
+    for (struct lookup *l; (l = next_lookup(c)) != NULL;)
+        mem_free(l);
     roots_free(c->roots);
-    pthread_mutex_destroy(&c->lock);
-    mem_free(c);
+    c->closed = true;
+    bool last = c->threads == 0;
+    pthread_mutex_unlock(&c->lock);
+    if (last)
+        free_all(c);
 }
 
 struct roots *dns_cache_roots(struct dns_cache *c)
@@ -213,44 +246,71 @@ static void tell_waiters(struct dns_cache *c, struct entry *e, int result, const
     }
 }
 
-static int do_lookup(void *arg)
+/* Under the lock: what came of a look-up, `n` addresses or a code whose message is in the slot. */
+static void finish_lookup(struct dns_cache *c, const struct lookup *l, int n)
 {
-    struct lookup *l = arg;
-    return l->cache->lookup(l->host, l->ips, NET_DNS_ADDRESSES_MAX);
-}
-
-static void look_up(void *arg)
-{
-    struct lookup *l = arg;
-    struct dns_cache *c = l->cache;
     char message[MESSAGE_MAX]; /* also for those whose policy leaves none of the addresses */
     snprintf(message, sizeof message, "lookup %s: no such host", l->host);
-    int n = offload_run(do_lookup, l);
     if (n < 0)
         snprintf(message, sizeof message, "%s", err_message());
-
-    pthread_mutex_lock(&c->lock);
     struct entry *e = map_get(&c->entries, str_of(l->host));
     e->pending = false;
     e->ips_len = MAX(n, 0);
     e->looked_up_ns = clock_mono_ns();
     memcpy(e->ips, l->ips, (size_t)e->ips_len * sizeof *e->ips);
     tell_waiters(c, e, n > 0 ? 0 : n == 0 ? E_NOT_FOUND : E_DNS, message);
-    pthread_mutex_unlock(&c->lock);
-    mem_free(l);
 }
 
+static void *look_up(void *arg)
+{
+    struct dns_cache *c = arg;
+    pthread_mutex_lock(&c->lock);
+    for (struct lookup *l; (l = next_lookup(c)) != NULL; mem_free(l)) {
+        resolve_lookup_fn *lookup = c->lookup;
+        pthread_mutex_unlock(&c->lock);
+        int n = lookup(l->host, l->ips, NET_DNS_ADDRESSES_MAX);
+        pthread_mutex_lock(&c->lock);
+        if (!c->closed)
+            finish_lookup(c, l, n);
+    }
+    bool last = --c->threads == 0 && c->closed;
+    pthread_mutex_unlock(&c->lock);
+    if (last)
+        free_all(c);
+    return NULL;
+}
+
+/* Under the lock. Signals are for the threads that wait for them. */
+static int start_thread(struct dns_cache *c)
+{
+    sigset_t all, before;
+    pthread_t thread;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = -pthread_create(&thread, NULL, look_up, c);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc < 0)
+        return rc;
+    pthread_detach(thread);
+    c->threads++;
+    return 0;
+}
+
+/* Under the lock. */
 static int start_lookup(struct dns_cache *c, struct str host)
 {
     struct lookup *l = mem_calloc(1, sizeof *l);
     if (l == NULL)
         return -ENOMEM;
-    l->cache = c;
     memcpy(l->host, host.ptr, host.len);
-    struct co *co;
-    int rc = co_spawn(loop_current(), look_up, l, &co);
-    if (rc < 0)
-        mem_free(l);
+    *c->queue_end = l;
+    c->queue_end = &l->next;
+    if (c->threads >= NET_DNS_THREADS_MAX)
+        return 0;
+    int rc = start_thread(c);
+    if (rc == 0 || c->threads > 0)
+        return 0;
+    mem_free(next_lookup(c)); /* without a thread it was the only one */
     return rc;
 }
 

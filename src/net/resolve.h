@@ -2,9 +2,10 @@
  * resolve - from a name to one address, through a cache that all workers of a run share.
  *
  * A name is looked up once, however many coroutines of however many loops ask for it: the first one
- * starts a coroutine that does the look-up in the thread pool, the others wait for its result, each
- * with a deadline of its own.  An answer is used for the TTL of the rules, counted from the
- * look-up; failures aren't kept.  struct dns_cache is declared in net/dial.h.
+ * has a thread of the cache's do the look-up, and all wait for its result, each with a deadline of
+ * its own; nobody waits for a look-up that nobody wants any more.  An answer is used for the TTL of
+ * the rules, counted from the look-up; failures aren't kept.  struct dns_cache is declared in
+ * net/dial.h.
  */
 #ifndef NET_RESOLVE_H
 #define NET_RESOLVE_H
@@ -12,7 +13,8 @@
 #include "net/dial.h"
 #include "net/rules.h"
 
-/* Addresses (1…) or 0 for none, E_DNS with a message.  Runs in a pool thread; tests put their own.
+/* Addresses (1…) or 0 for none, E_DNS with a message.  Runs in a thread of the cache; tests put
+ * their own.
  */
 typedef int resolve_lookup_fn(const char *host, struct net_ip *ips, int max);
 void dns_cache_set_lookup(struct dns_cache *c, resolve_lookup_fn *fn);
