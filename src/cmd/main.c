@@ -48,7 +48,11 @@ int main(int argc, char **argv)
             err_get()->code == rc && err_get()->exit_code != 0 ? err_get()->exit_code : FLAGS_EXIT;
         log_failure(rc);
     }
+    screen_write(stdout, "", 0); /* what printf() kept */
+    if (code == 0 && screen_error() < 0) {
+        code = FLAGS_EXIT;
+        log_failure(err_set_errno(screen_error(), "write to standard output"));
+    }
     log_sink_fini();
-    (void)fflush(stdout);
     return code;
 }

@@ -530,6 +530,8 @@ int run_cmd_execute(struct run_cmd *c, const struct output *more, size_t more_le
         c->request.outputs = list;
         c->request.outputs_len = len;
         rc = run_test(&c->request);
+        if (rc == 0 && view.summary_lost)
+            rc = usage_error(err_set(-EIO, "not all of the summary could be saved"));
     }
     struct err kept = *err_get(); /* freeing may use the slot */
     for (size_t i = 0; i < len; i++)

@@ -283,7 +283,7 @@ static int write_file(const char *path, const void *data, size_t len)
 
 static void on_summary(void *arg, struct str destination, const void *data, size_t len)
 {
-    (void)arg;
+    struct run_view *v = arg;
     screen_block(STR_EMPTY);
     if (str_eqz(destination, "stdout")) {
         screen_write(stdout, data, len);
@@ -294,9 +294,11 @@ static void on_summary(void *arg, struct str destination, const void *data, size
         return;
     }
     char *path = str_dup(destination);
-    if (path == NULL || write_file(path, data, len) < 0)
+    if (path == NULL || write_file(path, data, len) < 0) {
+        v->summary_lost = true;
         log_error("failed to save the summary: %s",
                   path != NULL ? err_message() : "not enough memory");
+    }
     mem_free(path);
 }
 

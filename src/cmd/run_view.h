@@ -13,6 +13,7 @@ struct run_view {
     struct run_ui ui; /* for the run's request */
     struct progress_terminal terminal;
     bool quiet, color;
+    bool summary_lost; /* a part of it couldn't be saved, which is logged */
 };
 
 void run_view_init(struct run_view *v, bool quiet, bool color);

@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -22,12 +23,23 @@ void screen_init(void)
     screen.err_tty = is_terminal(STDERR_FILENO);
 }
 
+/* Under the lock. Of a closed pipe nobody wants to hear; of a full disk somebody has to. */
 static void put(FILE *to, const void *data, size_t len)
 {
-    /* A closed pipe or a full disk has nobody left to tell. */
-    size_t written = fwrite(data, 1, len, to);
-    (void)written;
-    (void)fflush(to);
+    bool whole = fwrite(data, 1, len, to) == len;
+    whole = fflush(to) == 0 && whole;
+    if (!whole && to == stdout && errno != EPIPE && screen.out_error == 0)
+        screen.out_error = errno != 0 ? -errno : -EIO;
+    if (!whole)
+        clearerr(to); /* what is written later may find room */
+}
+
+int screen_error(void)
+{
+    pthread_mutex_lock(&screen.lock);
+    int rc = screen.out_error;
+    pthread_mutex_unlock(&screen.lock);
+    return rc;
 }
 
 static bool is_screen(const FILE *to)

@@ -19,6 +19,7 @@ struct screen {
     pthread_mutex_t lock;
     struct buf block; /* the progress as drawn last; empty: none */
     bool out_tty, err_tty;
+    int out_error; /* of the first write to standard output that failed, but for closed pipes */
 };
 
 /* Of the process; what is a terminal is known after screen_init(). */
@@ -28,6 +29,8 @@ void screen_init(void);
 void screen_write(FILE *to, const void *data, size_t len);
 /* Draws the block anew (standard output's terminal); empty text takes it away. */
 void screen_block(struct str text);
+/* Negative: something that was meant for standard output couldn't be written there. */
+int screen_error(void);
 int screen_width(void); /* columns, 0: not known */
 
 #endif
