@@ -281,8 +281,10 @@ static int malformed(struct http1_reader *r)
     } else if (e == HPE_INVALID_TRANSFER_ENCODING) {
         buf_z(&b, "unsupported transfer encoding: ");
         url_append_quoted(&b, str_trim(value));
+    } else if (!value.ptr && name.len == line.len) {
+        buf_z(&b, "malformed MIME header: missing colon: ");
+        url_append_quoted(&b, line);
     } else {
-        (void)name;
         buf_z(&b, "malformed MIME header line: ");
         buf_str(&b, line);
     }

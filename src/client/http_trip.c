@@ -197,8 +197,27 @@ static void begin_attempt(struct http_call *k)
     k->ret->error = "";
 }
 
-static int check_scheme(struct http_call *k)
+/* A token of RFC 9110, 5.6.2: what else would be sent as a line of its own, or worse. */
+static bool method_is_token(struct str method)
 {
+    for (size_t i = 0; i < method.len; i++) {
+        uint8_t c = (uint8_t)method.ptr[i];
+        if (c <= ' ' || c >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", c))
+            return false;
+    }
+    return true;
+}
+
+static int check_request(struct http_call *k)
+{
+    CLEANUP(buf_fini) struct buf quoted = {0};
+    if (!method_is_token(k->method)) {
+        buf_init(&quoted, ERR_MESSAGE_MAX);
+        url_append_quoted(&quoted, k->method);
+        return http_fail_plain(
+            k, err_set(-EINVAL, "net/http: invalid method %.*s", STR_ARG(buf_view(&quoted))),
+            HTTP_ERROR_DEFAULT);
+    }
     struct str scheme = k->url->scheme;
     if (!str_eqz(scheme, "http") && !str_eqz(scheme, "https"))
         return http_fail_plain(
@@ -251,7 +270,7 @@ static int get_connection(struct http_call *k, bool tls, struct http_conn **ret,
 int http_trip_make(struct http_call *k)
 {
     begin_attempt(k);
-    int rc = check_scheme(k);
+    int rc = check_request(k);
     if (rc < 0)
         return rc;
     bool tls = k->url->scheme.len == 5;
