@@ -11,9 +11,16 @@
 
 enum { LOKI_LIMIT = 100, LOKI_MESSAGE_MAX = 1024 * 1024 };
 
+/* What stands in front of the first value: that may be a secret. */
+static struct str shown(const char *text)
+{
+    struct str rest;
+    return str_cut(str_of(text), '=', &rest);
+}
+
 static int bad(const char *text)
 {
-    return err_set(E_CONFIG, "unsupported log output '%s'", text);
+    return err_set(E_CONFIG, "unsupported log output '%.*s'", STR_ARG(shown(text)));
 }
 
 /* The key in front of an equals sign and its value: up to a comma, or within brackets. */
@@ -182,7 +189,7 @@ static int parse_loki(struct str rest, struct arena *a, struct log_target *t)
     if (!str_starts(rest, STR("loki=")))
         return err_set(E_CONFIG,
                        "loki configuration should be in the form `loki=url-to-push` but is `%.*s`",
-                       STR_ARG(rest));
+                       STR_ARG(shown(rest.ptr)));
     while (rest.len > 0) {
         struct str key, value;
         int rc = next_pair(&rest, &key, &value);
@@ -206,8 +213,8 @@ static int parse(const char *text, struct arena *a, struct log_target *t)
         if (!str_starts(s, STR("file=")))
             return err_set(E_CONFIG,
                            "logfile configuration should be in the form "
-                           "`file=path-to-local-file` but is `%s`",
-                           text);
+                           "`file=path-to-local-file` but is `%.*s`",
+                           STR_ARG(shown(text)));
         return parse_file(s, a, t);
     }
     static const char *const names[] = {"stderr", "stdout", "none"};

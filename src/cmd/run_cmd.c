@@ -67,12 +67,13 @@ static int find_config(struct run_cmd *c, bool *given)
 {
     CLEANUP(buf_fini) struct buf path = {0};
     const char *named = flag_or_env(c, "config", "K6_CONFIG");
-    *given = named != NULL;
     buf_init(&path, 8192);
-    if (named != NULL)
+    config_default_path(&path);
+    *given = named != NULL && !str_eqz(buf_view(&path), named);
+    if (*given) {
+        buf_reset(&path);
         buf_z(&path, named);
-    else
-        config_default_path(&path);
+    }
     c->config_path = arena_dup(&c->arena, buf_view(&path));
     return c->config_path == NULL ? err_set_errno(-ENOMEM, "config file") : 0;
 }

@@ -73,6 +73,7 @@ static void test_bad(void **state)
     } cases[] = {
         {"x", "unsupported log output 'x'"},
         {"", "unsupported log output ''"},
+        {"lok=http://h,header.Authorization=secret", "unsupported log output 'lok'"},
         {"file", "logfile configuration should be in the form `file=path-to-local-file` but is "
                  "`file`"},
         {"file=", "key `file=` with no value"},
