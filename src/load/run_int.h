@@ -254,6 +254,8 @@ struct run {
     bool threshold_stop;
     size_t thresholds_failed;
 
+    struct tag *env; /* the request's, and what outputs add; NULL: the request's alone */
+    size_t env_len;
     struct output_run_info info;
     struct output_threshold *threshold_list;
     size_t threshold_list_len;

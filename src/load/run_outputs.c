@@ -86,6 +86,29 @@ static int want_samples(struct run *r)
     return rc;
 }
 
+/* What the outputs add to __ENV, under the script's own entries of that name. */
+static int add_env(struct run *r)
+{
+    size_t n = r->req->env_len;
+    struct tag *all = arena_calloc(&r->arena, n + r->req->outputs_len + 1, sizeof *all);
+    if (all == NULL)
+        return -ENOMEM;
+    size_t len = 0;
+    for (size_t i = 0; i < r->req->outputs_len; i++) {
+        const struct output *o = &r->req->outputs[i];
+        struct tag entry = o->ops->env != NULL ? o->ops->env(o->self) : (struct tag){0};
+        if (entry.key.len > 0)
+            all[len++] = entry;
+    }
+    if (len == 0)
+        return 0;
+    if (n > 0)
+        memcpy(all + len, r->req->env, n * sizeof *all);
+    r->env = all;
+    r->env_len = len + n;
+    return 0;
+}
+
 int run_outputs_start(struct run *r)
 {
     bool taken = false;
@@ -106,6 +129,8 @@ int run_outputs_start(struct run *r)
     }
     r->interruptible = false;
     co_cancel_clear();
+    if (rc == 0)
+        rc = add_env(r);
     return rc < 0 ? rc : want_samples(r);
 }
 

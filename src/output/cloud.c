@@ -18,7 +18,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { SENDERS_MAX = 32 };
+enum { SENDERS_MAX = 32, EXIT_STOPPED = 105 };
 
 /* After the last results, or after a Ctrl-C: to tell how the run ended. */
 static const int64_t finish_max_ns = 10 * NS_PER_S;
@@ -316,6 +316,7 @@ static void close_stream(struct cloud *c, int code)
 {
     if (!c->closed && c->config.stop_on_error && !c->flushing) {
         c->stopped_run = true;
+        (void)err_exit(code, EXIT_STOPPED);
         c->info->stop_run(c->info->stop_run_arg, code);
     } else if (!c->closed) {
         log_error("cloud: no more results are sent: %s", err_message());
@@ -616,6 +617,12 @@ static const char *cloud_description(void *self)
     return c->description;
 }
 
+static struct tag cloud_env(void *self)
+{
+    const struct cloud *c = self;
+    return (struct tag){STR("K6_CLOUDRUN_TEST_RUN_ID"), str_of(c->run.id)};
+}
+
 static uint32_t cloud_bucket_period_s(void *self)
 {
     const struct cloud *c = self;
@@ -675,6 +682,7 @@ static const struct output_ops cloud_ops = {
     .name = "cloud",
     .start = cloud_start,
     .description = cloud_description,
+    .env = cloud_env,
     .bucket_period_s = cloud_bucket_period_s,
     .buckets = on_buckets,
     .slow_requests = cloud_slow_requests,
@@ -688,6 +696,7 @@ static const struct output_ops cloud_v1_ops = {
     .name = "cloud",
     .start = cloud_start,
     .description = cloud_description,
+    .env = cloud_env,
     .samples = on_samples,
     .interrupted = cloud_interrupted,
     .stop = cloud_stop,

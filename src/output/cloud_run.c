@@ -95,7 +95,8 @@ int cloud_run_archive(const struct cloud_config *config, const struct output_run
 
 static int64_t duration_s(const struct output_run_info *info)
 {
-    return (info->duration_max_ns + NS_PER_S - 1) / NS_PER_S;
+    /* One without an end has no length. */
+    return info->duration_max_ns > 0 ? (info->duration_max_ns + NS_PER_S - 1) / NS_PER_S : -1;
 }
 
 /* Thresholds come in groups of one metric; members of a group needn't be neighbours. */

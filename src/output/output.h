@@ -93,6 +93,7 @@ struct output_result {
  *               begins, with the error's exit code.
  *  description  What stands in the block's `output:` line, e.g. "cloud (http://h/runs/1)"; asked
  *               after start(), valid until free().
+ *  env          Asked after start(): an entry for the __ENV of virtual users; an empty key: none.
  *  bucket_period_s  Asked after start(): 0 or no function: no buckets.
  *  buckets      On worker threads; must not wait; owns the batch (bucket_batch_free()).
  *  slow_requests  Asked after start(): how many requests of each series' bucket come singly, too.
@@ -107,6 +108,7 @@ struct output_ops {
     const char *name; /* "cloud" */
     YIELDS int (*start)(void *self, const struct output_run_info *info);
     const char *(*description)(void *self);
+    struct tag (*env)(void *self);
     uint32_t (*bucket_period_s)(void *self);
     bucket_consumer_fn *buckets;
     uint32_t (*slow_requests)(void *self);

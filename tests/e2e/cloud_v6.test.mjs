@@ -34,8 +34,9 @@ describe('provisioning', { concurrency: 4 }, () => {
   test('the calls of a run, in their order', async (t) => {
     const cloud = await startCloudV6(t);
     const options = { vus: 2, iterations: 4, cloud: { name: 'checkout', projectID: 9, note: 'of today' } };
-    const end = await run(t, cloud, { options });
+    const end = await run(t, cloud, { options, body: "console.log('this is run ' + __ENV.K6_CLOUDRUN_TEST_RUN_ID);" });
     assert.equal(end.code, 0, end.stderr);
+    assert.match(end.stderr, /this is run 123"/);
     assert.match(end.stdout, /output: cloud \(http:\/\/page\.example\/runs\/123\)/);
     const seen = calls(cloud).filter((c, i, all) => c !== all[i - 1]);
     assert.deepEqual(seen.slice(0, 6), [
@@ -158,7 +159,7 @@ describe('provisioning', { concurrency: 4 }, () => {
 
     const strict = await startCloudV6(t, { over: enough, runtime: { metrics: { aggregation_period: '1s', aggregation_wait_period: '0s' } } });
     const stopped = await run(t, strict, { options: { vus: 1, duration: '120s' }, env: { K6_CLOUD_STOP_ON_ERROR: 'true' } });
-    assert.notEqual(stopped.code, 0);
+    assert.equal(stopped.code, 105);
     assert.equal(notified(strict).error.code, 8034);
   });
 
