@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "base/map.h"
 
 /* A token's last use is shown to people: to the minute is enough. */
 static const int64_t use_step_ns = 60 * NS_PER_S;
@@ -56,6 +57,7 @@ static int load(struct auth *a)
     a->tokens_len = tokens_len;
     a->grants = grants;
     a->grants_len = grants_len;
+    a->generation++;
     return 0;
 }
 
@@ -218,6 +220,48 @@ int auth_check_user(struct auth *a, int64_t user_id, struct arena *arena, struct
     int rc = fill_user(a, user_id, arena, ret);
     pthread_mutex_unlock(&a->lock);
     return rc;
+}
+
+/* Holds the lock. */
+static const struct store_token *token_by_id(const struct auth *a, int64_t id)
+{
+    for (size_t i = 0; i < a->tokens_len; i++)
+        if (a->tokens[i].id == id)
+            return &a->tokens[i];
+    return NULL;
+}
+
+/* Holds the lock. */
+static uint64_t rights_of(struct auth *a, int64_t user_id, int64_t token_id)
+{
+    const struct store_user *u = user_id ? user_by_id(a, user_id) : NULL;
+    if ((user_id && (!u || u->disabled)) || (token_id && !token_by_id(a, token_id)))
+        return 0;
+    uint64_t sum = u && u->owner ? 3 : 1;
+    for (size_t i = 0; i < a->grants_len; i++) {
+        const struct store_grant *g = &a->grants[i];
+        if (g->user_id != user_id || g->token_id != (user_id ? 0 : token_id))
+            continue;
+        int64_t words[] = {(int64_t)sum, g->project_id, (int64_t)g->role};
+        sum = map_hash(words, sizeof words) | 1;
+    }
+    return sum;
+}
+
+uint64_t auth_rights(struct auth *a, int64_t user_id, int64_t token_id)
+{
+    pthread_mutex_lock(&a->lock);
+    uint64_t rights = rights_of(a, user_id, token_id);
+    pthread_mutex_unlock(&a->lock);
+    return rights;
+}
+
+uint64_t auth_generation(struct auth *a)
+{
+    pthread_mutex_lock(&a->lock);
+    uint64_t generation = a->generation;
+    pthread_mutex_unlock(&a->lock);
+    return generation;
 }
 
 /* ---- tokens ---- */

@@ -59,7 +59,8 @@ struct auth {
     size_t tokens_len;
     struct store_grant *grants;
     size_t grants_len;
-    int64_t saved_ns;  /* monotonic, when uses were saved; of the ticker alone */
+    int64_t saved_ns; /* monotonic, when uses were saved; of the ticker alone */
+    uint64_t generation;
     bool uses_unsaved; /* some token's used_ns is newer than the store's */
     struct auth_link links[AUTH_LINKS];
     struct brake addresses;
@@ -89,6 +90,12 @@ NODISCARD int auth_check_token(struct auth *a, struct str token, struct arena *a
 /* The same for a user by id; 0 when disabled or gone. */
 NODISCARD int auth_check_user(struct auth *a, int64_t user_id, struct arena *arena,
                               struct identity *ret);
+
+/* A number that changes with what the user, or the service token, may do; 0: nothing any more.  A
+ * user's token that was revoked may do nothing either. */
+uint64_t auth_rights(struct auth *a, int64_t user_id, int64_t token_id);
+/* How often users, tokens or roles have changed. */
+uint64_t auth_generation(struct auth *a);
 
 /* Makes a secret for one run and one purpose. */
 NODISCARD int auth_add_credential(struct auth *a, const struct store_credential *credential,

@@ -20,6 +20,8 @@ struct event_stream {
     int64_t run_id;    /* 0: all runs */
     int64_t *projects; /* ... of these projects, owned; NULL: of any */
     size_t projects_len;
+    struct event_reader reader;
+    bool over;               /* ends once `pending` has been sent */
     struct buf pending;      /* text not yet sent */
     bool suspended;          /* waits for something in `pending` */
     int64_t metrics_time_s;  /* newest bucket not yet told, 0: none */
@@ -63,7 +65,7 @@ static ssize_t read_stream(void *arg, uint64_t pos, char *out, size_t max)
         buf_shift(&s->pending, len);
         s->sent_ns = clock_mono_ns();
         n = (ssize_t)len;
-    } else if (s->events->closing) {
+    } else if (s->events->closing || s->over) {
         n = MHD_CONTENT_READER_END_OF_STREAM;
     } else {
         s->suspended = true;
@@ -115,8 +117,8 @@ static struct event_stream *make_stream(const int64_t *projects, size_t len)
 }
 
 int events_open(struct events *e, struct MHD_Connection *conn, int64_t run_id,
-                const int64_t *projects, size_t projects_len, struct str first,
-                struct MHD_Response **ret)
+                const struct event_reader *reader, const int64_t *projects, size_t projects_len,
+                struct str first, struct MHD_Response **ret)
 {
     struct event_stream *s = make_stream(projects, projects_len);
     if (!s)
@@ -124,6 +126,7 @@ int events_open(struct events *e, struct MHD_Connection *conn, int64_t run_id,
     s->events = e;
     s->conn = conn;
     s->run_id = run_id;
+    s->reader = *reader;
     s->sent_ns = clock_mono_ns();
     buf_init(&s->pending, SERVER_EVENT_BYTES);
     /* The comment makes the browser see the stream as open at once. */
@@ -220,5 +223,18 @@ void events_close(struct events *e)
     e->closing = true;
     for (struct event_stream *s = e->streams; s; s = s->next)
         wake(s);
+    pthread_mutex_unlock(&e->lock);
+}
+
+void events_recheck(struct events *e, bool (*still)(void *arg, const struct event_reader *reader),
+                    void *arg)
+{
+    pthread_mutex_lock(&e->lock);
+    for (struct event_stream *s = e->streams; s; s = s->next) {
+        if (s->over || still(arg, &s->reader))
+            continue;
+        s->over = true;
+        wake(s);
+    }
     pthread_mutex_unlock(&e->lock);
 }

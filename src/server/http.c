@@ -84,6 +84,11 @@ struct str request_arg(struct request *r, const char *name)
     return request_arg_at(r, name, 0);
 }
 
+bool request_is_secure(const struct request *r)
+{
+    return str_ieq(request_header(r, "X-Forwarded-Proto"), STR("https"));
+}
+
 struct str request_base_url(struct request *r)
 {
     struct str host = request_header(r, "Host");
@@ -95,7 +100,8 @@ struct str request_base_url(struct request *r)
     }
     if (!plain)
         return str_of(r->server->url);
-    return str_of(arena_printf(&r->arena, "http://%.*s", STR_ARG(host)));
+    return str_of(arena_printf(&r->arena, "%s://%.*s", request_is_secure(r) ? "https" : "http",
+                               STR_ARG(host)));
 }
 
 int request_id(const struct request *r, int param, int64_t *ret)

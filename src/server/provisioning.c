@@ -89,7 +89,8 @@ static void put_logs(struct request *r, int64_t id)
     buf_byte(out, '{');
     put_url(r, "push_url", run_path(r, "/provisioning/v1/test_runs/", id, "/logs"));
     json_str(out, "tail_url",
-             str_of(arena_printf(&r->arena, "ws:%.*s/api/v1/tail", STR_ARG(rest))));
+             str_of(arena_printf(&r->arena, "%s:%.*s/api/v1/tail",
+                                 request_is_secure(r) ? "wss" : "ws", STR_ARG(rest))));
     run_json_int(out, "limit", 900);
     json_str(out, "push_period_seconds", STR("3s"));
     json_str(out, "level", STR("info"));

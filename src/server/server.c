@@ -144,6 +144,22 @@ void server_forget_token(struct server *s)
 
 /* ---- the ticker ---- */
 
+static bool may_listen_still(void *arg, const struct event_reader *reader)
+{
+    struct server *s = arg;
+    return auth_rights(&s->auth, reader->user_id, reader->token_id) == reader->rights;
+}
+
+/* Live streams of those who may do other things now end; whoever still may comes back. */
+static void recheck_streams(struct server *s)
+{
+    uint64_t generation = auth_generation(&s->auth);
+    if (generation == s->auth_generation)
+        return;
+    s->auth_generation = generation;
+    events_recheck(&s->events, may_listen_still, s);
+}
+
 static void *run_ticker(void *arg)
 {
     struct server *s = arg;
@@ -157,6 +173,7 @@ static void *run_ticker(void *arg)
         http_tick(s, now);
         quota_tick(s, now);
         auth_tick(&s->auth, now);
+        recheck_streams(s);
         if (now - expired_ns > 3600 * NS_PER_S) {
             expired_ns = now;
             if (store_expire(s->store, clock_wall_ns()) < 0)

@@ -40,8 +40,9 @@ struct server {
     char *new_owner;    /* whose password that is */
     int64_t run_timeout_ns;
     int64_t patience_ns;
-    int64_t quota_ns;        /* monotonic, of the last look at limits; the ticker's */
-    _Atomic int64_t told_ns; /* when a failure of the disk was last logged, monotonic; 0: never */
+    uint64_t auth_generation; /* for which live streams were looked through; the ticker's */
+    int64_t quota_ns;         /* monotonic, of the last look at limits; the ticker's */
+    _Atomic int64_t told_ns;  /* when a failure of the disk was last logged, monotonic; 0: never */
     pthread_t ticker;
     bool ticking; /* the ticker has been started */
     pthread_mutex_t tick_lock;
@@ -156,7 +157,9 @@ struct str request_arg(struct request *r, const char *name);
 struct str request_arg_at(struct request *r, const char *name, size_t n);
 /* %XX decoded; NULL ptr when it is malformed. */
 struct str percent_decode(struct arena *a, struct str s, bool plus_is_space);
-/* "http://host" as the client reached us. */
+/* True when a proxy before us says that the client came by TLS. */
+bool request_is_secure(const struct request *r);
+/* "http://host", or with https, as the client reached us. */
 struct str request_base_url(struct request *r);
 
 void reply_header(struct request *r, const char *name, const char *value);

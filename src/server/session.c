@@ -58,12 +58,6 @@ static void admitted(struct request *r, struct str email)
         err_clear();
 }
 
-/* The cookie is kept from being sent in the clear when the browser came by TLS. */
-static bool is_secure(const struct request *r)
-{
-    return str_ieq(request_header(r, "X-Forwarded-Proto"), STR("https"));
-}
-
 static int give_cookie(struct request *r, int64_t user_id, int64_t token_id)
 {
     char secret[AUTH_SECRET_LEN + 1];
@@ -72,7 +66,7 @@ static int give_cookie(struct request *r, int64_t user_id, int64_t token_id)
         return rc;
     const char *cookie =
         arena_printf(&r->arena, "spate_session=%s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%d%s",
-                     secret, AUTH_SESSION_LIFE_S, is_secure(r) ? "; Secure" : "");
+                     secret, AUTH_SESSION_LIFE_S, request_is_secure(r) ? "; Secure" : "");
     explicit_bzero(secret, sizeof secret);
     if (!cookie)
         return -ENOMEM;

@@ -439,6 +439,11 @@ static void test_events(void **state)
         try_json(THE_OWNER, "POST", "/v1/tests", "{\"name\":\"seen.js\",\"project_id\":2}"), 200);
     read_until(fd, &in, "\"project_id\":2");
     assert_null(strstr(buf_cstr(&in), "\"project_id\":1,"));
+    /* Another role is another stream: this one ends, whole. */
+    char path[64];
+    snprintf(path, sizeof path, "/accounts/v1/users/%lld/roles", (long long)people[A_VIEWER].id);
+    assert_int_equal(try_json(THE_OWNER, "PUT", path, "{\"value\":[]}"), 204);
+    read_until(fd, &in, "\r\n0\r\n");
     close(fd);
 }
 
