@@ -128,6 +128,7 @@ static int help_root(void)
                        "  {} cloud run --local-execution shop.js\n"
                        "\nFlags of all commands:\n");
     flags_help(&out, flags_global, flags_global_len);
+    buf_z(&out, "      --version             the program's version, instead of a command\n");
     command_text(&out, "\n`{} help COMMAND` says more about one of them.\n");
     print(&out);
     return 0;

@@ -167,6 +167,11 @@ describe('commands', () => {
       imports: [`file://${dir}/d/lib.js`, `file://${dir}/d/main.js`, 'k6/http', 'k6/metrics', 'k6/x/foo'],
       customBuildRequired: true,
     });
+    const use = file('d/use.js', `#!/usr/bin/env k6\n// c\n/* d */ "use k6 >= v1.0"; 'use k6 with k6/x/faker  >= 0.4, < 1'; "use strict"; export default () => {}; "use k6 with k6/x/late";`);
+    assert.match((await run(['deps', use])).out, /^Build Dependencies:\n  k6: >=v1\.0\n  k6\/x\/faker: >=0\.4 <1\n\nImports:\n[^\n]*\n\nCustom Build Required: yes\n$/);
+    const twice = await run(['deps', file('d/two.js', `"use k6 with k6/x/a >= 1"; "use k6 with k6/x/a >= 2"; export default () => {};`)]);
+    assert.equal(twice.code, 255);
+    assert.match(twice.err, /k6\/x\/a/);
     const t = await run(['deps', 'ok.js']);
     assert.equal(t.out, `Build Dependencies:\n  k6: *\n\nImports:\n  file://${dir}/ok.js\n\nCustom Build Required: no\n`);
   });

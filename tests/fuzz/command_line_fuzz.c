@@ -3,6 +3,7 @@
 #include "cmd/json_pretty.h"
 #include "cmd/log_target.h"
 #include "cmd/templates.h"
+#include "cmd/use_directive.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,6 +23,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct template_values v = {"s.js", size % 2 ? "1" : ""};
     if (template_write(str_new(data, size), &v, &out) == 0)
         json_pretty(&out, str_new(data, size));
+    struct use_reader r;
+    struct str name, version;
+    use_reader_init(&r, str_new(data, size));
+    while (use_reader_next(&r, &name, &version))
+        buf_str(&out, name);
     const char *words[] = {size % 3 ? "run" : "cloud", text, text};
     completion_write(&out, words, 1 + size % 3, true);
     arena_fini(&a);
