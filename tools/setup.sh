@@ -19,7 +19,7 @@ packages=(
     gcc libc6-dev make meson ninja-build pkg-config python3 patch dpkg-dev debian-archive-keyring
     ca-certificates
     libuv1-dev libssl-dev libmicrohttpd-dev libsqlite3-dev libsnappy-dev libbrotli-dev libzstd-dev
-    zlib1g-dev libargon2-dev libpcre2-dev libwslay-dev libnghttp2-dev
+    zlib1g-dev libargon2-dev libpcre2-dev libwslay-dev libnghttp2-dev libidn2-dev
 )
 test_packages=(
     clang libclang-rt-dev llvm clang-format libcmocka-dev chromium openssl valgrind sqlite3 util-linux git

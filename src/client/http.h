@@ -129,6 +129,9 @@ struct http_request {
      * the jar's; cookies_replace names what the jar must not add. */
     struct cookie_jar *jar;
     struct str cookies;
+    /* The whole of what goes out with the first hop, jar included, when the jar is not to be asked
+     * again for it; NULL ptr: it is. */
+    struct str cookies_first;
     const struct str *cookies_replace;
     size_t cookies_replace_len;
     http_trip_fn *on_trip; /* may be NULL */

@@ -57,6 +57,12 @@ static void write_cookies(struct http_call *k, struct str own, struct buf *out)
 {
     const struct http_request *req = k->req;
     buf_str(out, own);
+    if (k->hops == 0 && req->cookies_first.ptr) {
+        if (out->len > 0 && req->cookies_first.len > 0)
+            buf_z(out, "; ");
+        buf_str(out, req->cookies_first);
+        return;
+    }
     if (req->cookies.len > 0) {
         if (out->len > 0)
             buf_z(out, "; ");
@@ -178,9 +184,11 @@ static void speak_to_proxy(struct http_call *k, struct http_head *h)
 
 void http_head_fini(struct http_head *h)
 {
-    buf_fini(&h->cookies);
-    buf_fini(&h->basic);
-    buf_fini(&h->absolute);
+    if (h->cookies.data || h->basic.data || h->absolute.data) { /* mostly there is none */
+        buf_fini(&h->cookies);
+        buf_fini(&h->basic);
+        buf_fini(&h->absolute);
+    }
     if (h->list != h->room)
         mem_free(h->list);
 }

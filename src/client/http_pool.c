@@ -144,7 +144,7 @@ static void drop_oldest(struct http_client *c)
         last = link;
         len++;
     }
-    if (c->o.idle_max == 0 || len <= c->o.idle_max || !last)
+    if (len <= c->o.idle_max || !last)
         return;
     struct http_conn *conn = *last;
     *last = NULL;
@@ -167,7 +167,8 @@ void http_pool_give(struct http_client *c, struct http_conn *conn)
     }
     conn->next = c->idle;
     c->idle = conn;
-    drop_oldest(c);
+    if (conn->next && c->o.idle_max > 0)
+        drop_oldest(c);
 }
 
 int http_client_new(const struct http_client_options *o, struct http_client **ret)

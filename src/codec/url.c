@@ -1,5 +1,7 @@
 #include "codec/url.h"
 
+#include "codec/idna.h"
+
 #include <errno.h>
 
 #include "base/err.h"
@@ -342,6 +344,39 @@ static struct span append_root_target(struct buf *b, const struct parts *p)
     return target;
 }
 
+/* The host as it is looked up, with letters of other alphabets in Punycode. */
+static struct span append_name(struct buf *b, struct str host)
+{
+    struct span name = {b->len, 0};
+    append_host(b, host);
+    name.len = b->len - name.at;
+    struct str plain = str_new(b->data + name.at, name.len);
+    if (b->err != 0 || !idna_is_needed(plain))
+        return name;
+    CLEANUP(buf_fini) struct buf mapped;
+    buf_init(&mapped, URL_TEXT_MAX);
+    if (!idna_append_lookup(&mapped, plain))
+        return name;
+    return append_span(b, buf_view(&mapped));
+}
+
+/* What the Host header says: likewise, and the port as typed. */
+static struct span append_authority(struct buf *b, struct str host, struct str hostport,
+                                    struct span typed)
+{
+    CLEANUP(buf_fini) struct buf plain;
+    buf_init(&plain, URL_TEXT_MAX);
+    append_host(&plain, host);
+    if (!idna_is_needed(buf_view(&plain)))
+        return typed;
+    struct span authority = {b->len, 0};
+    if (!idna_append_punycode(b, buf_view(&plain)))
+        return typed;
+    buf_str(b, str_new(hostport.ptr + host.len, hostport.len - host.len));
+    authority.len = b->len - authority.at;
+    return authority;
+}
+
 /* Writes text, then what isn't part of it, and points the views there. */
 static int assemble(const struct parts *p, struct str host, int port, struct url *ret)
 {
@@ -387,9 +422,9 @@ static int assemble(const struct parts *p, struct str host, int port, struct url
     struct span clean = append_clean(&b, p, text, authority);
     if (path.len == 0)
         target = append_root_target(&b, p);
-    struct span name = {b.len, 0};
-    append_host(&b, host);
-    name.len = b.len - name.at;
+    struct span name = append_name(&b, host);
+    if (idna_is_needed(host) || str_find(host, '%') >= 0)
+        authority = append_authority(&b, host, p->hostport, authority);
     buf_byte(&b, '\0');
     int rc = buf_finish(&escaped) < 0 ? buf_finish(&escaped) : buf_finish(&b);
     if (rc < 0)

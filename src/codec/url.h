@@ -17,16 +17,17 @@ struct url {
     struct str text;      /* put together again as Go prints it: what is shown, tagged, sent on */
     struct str scheme;    /* lower case, without ':' */
     struct str userinfo;  /* as typed, "user:pass"; NULL ptr: none */
-    struct str authority; /* host[:port] as typed, what the Host header says */
-    struct str host;      /* no brackets, no port, no zone, %-escapes decoded; may be empty */
-    struct str path;      /* escaped for the wire; may be empty */
-    struct str query;     /* as typed, without '?'; NULL ptr: none */
-    struct str fragment;  /* as typed, without '#'; NULL ptr: none */
-    struct str clean;     /* text with userinfo masked: for tags and logs */
-    struct str target;    /* what a request line says: path or "/", and ?query */
-    uint16_t port;        /* given, or the scheme's; 0: neither */
-    bool has_authority;   /* "//" was there */
-    char *block;          /* the memory behind it all */
+    struct str authority; /* host[:port], what the Host header says: as typed, or in Punycode */
+    struct str host;  /* no brackets, no port, no zone, %-escapes decoded, in Punycode (codec/idna);
+                       * may be empty */
+    struct str path;  /* escaped for the wire; may be empty */
+    struct str query; /* as typed, without '?'; NULL ptr: none */
+    struct str fragment; /* as typed, without '#'; NULL ptr: none */
+    struct str clean;    /* text with userinfo masked: for tags and logs */
+    struct str target;   /* what a request line says: path or "/", and ?query */
+    uint16_t port;       /* given, or the scheme's; 0: neither */
+    bool has_authority;  /* "//" was there */
+    char *block;         /* the memory behind it all */
 };
 
 /*

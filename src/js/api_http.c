@@ -835,6 +835,7 @@ static int note_jar_cookie(void *arg, struct str name, struct str value)
     for (size_t i = 0; i < k->replace_len; i++)
         if (str_eq(sent_view(k->sent, k->replace[i]), name))
             return 0;
+    cookie_append_pair(&k->first_cookies, name, value);
     return note_cookie(k, name, value, false);
 }
 
@@ -842,9 +843,14 @@ static int note_jar_cookie(void *arg, struct str name, struct str value)
 static int settle(struct ask *k)
 {
     struct http_request *req = &k->req;
-    if (cookie_jar_len(k->jar->jar) > 0 &&
-        cookie_jar_each(k->jar->jar, &k->url->url, http_now_s(), note_jar_cookie, k) < 0)
-        return -1;
+    req->cookies_first = k->cookies.len > 0 ? buf_view(&k->cookies) : STR("");
+    if (cookie_jar_len(k->jar->jar) > 0) {
+        buf_str(&k->first_cookies, buf_view(&k->cookies));
+        if (cookie_jar_each(k->jar->jar, &k->url->url, http_now_s(), note_jar_cookie, k) < 0)
+            return -1;
+        if (k->first_cookies.len > 0)
+            req->cookies_first = buf_view(&k->first_cookies);
+    }
     if (k->sent) {
         if (k->sent->texts.err != 0 || k->sent->body_bytes.err != 0) {
             JS_ThrowOutOfMemory(k->ctx);
@@ -976,6 +982,7 @@ void http_ask_init(struct ask *k, JSContext *ctx, struct str method)
     k->req.method = usual.ptr ? usual : method;
     k->base = k->state->host->tags;
     buf_init(&k->cookies, HTTP_REQUEST_HEAD_MAX);
+    buf_init(&k->first_cookies, HTTP_REQUEST_HEAD_MAX);
 }
 
 void http_ask_fini(struct ask *k)
@@ -986,6 +993,7 @@ void http_ask_fini(struct ask *k)
     expected_unref(k->expected_ref);
     js_text_fini(&k->body);
     buf_fini(&k->cookies);
+    buf_fini(&k->first_cookies);
     mem_free(k->replace);
     if (k->has_tags)
         js_tags_fini(&k->tags);

@@ -216,7 +216,8 @@ struct ask {
     struct jar_ref *jar;           /* our reference */
     struct js_text body;           /* the script's string while it is sent */
     struct buf cookies;            /* of params, as they go out */
-    struct str *replace;           /* names of them; in `sent` */
+    struct buf first_cookies; /* with the jar's behind, when there are some; of the first hop */
+    struct str *replace;      /* names of them; in `sent` */
     size_t replace_len, replace_cap;
     int64_t timeout_ns;
     char debug_id[HTTP_DEBUG_ID_BYTES]; /* of the round trip under way; httpDebug */
