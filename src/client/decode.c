@@ -174,8 +174,16 @@ static int decode_zstd(struct str in, struct buf *out, bool *ret_started)
     return rc;
 }
 
+/* Less than any stream begins with: Go's decoders look at these bytes when they are made. */
+static bool is_too_short(enum coding c, struct str in)
+{
+    return (c == CODING_GZIP && in.len < 10) || (c == CODING_DEFLATE && in.len < 2);
+}
+
 static int decode_one(enum coding c, struct str in, struct buf *out, bool *ret_started)
 {
+    if (is_too_short(c, in))
+        return err_set(E_CORRUPT, "unexpected EOF");
     switch (c) {
     case CODING_GZIP:
         return inflate_all(c, MAX_WBITS + 16, in, out, ret_started);

@@ -80,13 +80,18 @@ static int decode(struct http_call *k)
     return rc;
 }
 
-/* k6 wraps decoding errors twice on their way to `error`. */
+/* k6 wraps most decoding errors twice on their way to `error`. */
 static int fail_decode(struct http_call *k, int rc)
 {
     char cause[256], text[512];
     snprintf(cause, sizeof cause, "%s", err_message());
-    if (str_eqz(str_of(cause), "unexpected EOF"))
-        return http_fail(k, rc, HTTP_ERROR_DEFAULT, cause);
+    if (str_eqz(str_of(cause), "unexpected EOF")) {
+        if (k->ret->has_body)
+            return http_fail(k, rc, HTTP_ERROR_DEFAULT, cause);
+        snprintf(text, sizeof text, "error decompressing response body (%s)", cause);
+        (void)err_set(rc, "%s", text);
+        return http_fail(k, rc, HTTP_ERROR_DECOMPRESSION, text);
+    }
     snprintf(text, sizeof text,
              "error decompressing response body (error decompressing response body (%s))", cause);
     (void)http_fail(k, rc, HTTP_ERROR_DECOMPRESSION, text);
@@ -170,6 +175,7 @@ static int follow(struct http_call *k)
         url_append_quoted(&quoted, location);
         (void)err_wrap(rc, "failed to parse Location header %.*s", STR_ARG(buf_view(&quoted)));
         k->in_body = false;
+        ret->has_body = false;
         return http_fail_plain(k, rc, HTTP_ERROR_DEFAULT);
     }
     store_cookies(k);

@@ -398,6 +398,22 @@ static int feed_body(struct http1_reader *r, const char *p, size_t n)
     return HTTP1_MORE;
 }
 
+/* Go's client takes "chunked" and no other. */
+static int refuse_encoding(struct http1_reader *r)
+{
+    r->head_done = false; /* there is no answer */
+    struct str rest = str_new(r->head + r->message_at, r->head_end - r->message_at), value;
+    CLEANUP(buf_fini) struct buf b;
+    buf_init(&b, ERR_MESSAGE_MAX);
+    buf_z(&b, "unsupported transfer encoding: ");
+    while (rest.len > 0) {
+        struct str name = str_cut(str_cut(rest, '\n', &rest), ':', &value);
+        if (str_ieq(name, STR("Transfer-Encoding")))
+            url_append_quoted(&b, str_trim(value));
+    }
+    return err_set(E_PROTOCOL, "%.*s", STR_ARG(buf_view(&b)));
+}
+
 static int head_complete(struct http1_reader *r, size_t at)
 {
     r->head_done = true;
@@ -405,6 +421,8 @@ static int head_complete(struct http1_reader *r, size_t at)
     r->body_at = at;
     r->body_inline = true;
     decide_framing(r);
+    if (r->say.encoded && !r->say.chunked)
+        return refuse_encoding(r);
     return feed_body(r, r->head + at, r->head_len - at);
 }
 

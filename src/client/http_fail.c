@@ -17,7 +17,7 @@ int http_fail(struct http_call *k, int rc, int code, const char *short_text)
     ret->text_block = mem_strdup(short_text);
     ret->error = ret->text_block ? ret->text_block : "out of memory";
     if (k->in_body)
-        return err_set(rc, "%s", short_text);
+        return rc;
     char method[16];
     size_t len = MIN(k->method.len, sizeof method - 1);
     memcpy(method, k->method.ptr, len);
@@ -104,7 +104,7 @@ int http_fail_dial(struct http_call *k, int rc, const struct dial_result *how)
 }
 
 /* A read or a write on the connection failed; `op` is "read" or "write". */
-int http_fail_io(struct http_call *k, const struct http_conn *conn, int rc, const char *op)
+int http_fail_io(struct http_call *k, int rc, const char *op)
 {
     char text[512];
     if (rc == -ECANCELED)
@@ -117,7 +117,6 @@ int http_fail_io(struct http_call *k, const struct http_conn *conn, int rc, cons
         snprintf(text, sizeof text, "%s", err_message());
         return http_fail(k, rc, HTTP_ERROR_NON_TCP, text);
     }
-    (void)err_set(rc, "%s tcp %s: %s: %s", op, stream_peer(conn->stream), op, err_code_text(rc));
     if (rc == -ECONNRESET || rc == -EPIPE) {
         snprintf(text, sizeof text, "%s: %s", op,
                  rc == -EPIPE ? "broken pipe" : "connection reset by peer");
@@ -129,7 +128,7 @@ int http_fail_io(struct http_call *k, const struct http_conn *conn, int rc, cons
 }
 
 /* What the reader refused: Go's words are the message already. */
-int http_fail_read(struct http_call *k, const struct http_conn *conn, int rc)
+int http_fail_read(struct http_call *k, int rc)
 {
     if (rc == E_PROTOCOL && !k->in_body) {
         char text[512];
@@ -139,5 +138,5 @@ int http_fail_read(struct http_call *k, const struct http_conn *conn, int rc)
     }
     if (rc == E_PROTOCOL || rc == E_LIMIT || rc == -ENOMEM || rc == -EINVAL)
         return http_fail_plain(k, rc, HTTP_ERROR_DEFAULT);
-    return http_fail_io(k, conn, rc, "read");
+    return http_fail_io(k, rc, "read");
 }

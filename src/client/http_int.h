@@ -80,16 +80,17 @@ static inline bool http_name_is(struct str name, const char *z)
 
 /* ---- failures: the error slot has Go's long text, the response k6's short one; all return `rc` */
 
-/* Notes code and short text; the error's message becomes the long text, with Go's prefix while the
+/* Notes code and short text.  The error's message is the long text; it gets Go's prefix while the
  * head is still to come. */
 int http_fail(struct http_call *k, int rc, int code, const char *short_text);
 int http_fail_plain(struct http_call *k, int rc, int code); /* the message is both texts */
 int http_fail_timeout(struct http_call *k);
 int http_fail_dial(struct http_call *k, int rc, const struct dial_result *how);
-/* A read or a write on the connection; `op` is "read" or "write". */
-int http_fail_io(struct http_call *k, const struct http_conn *conn, int rc, const char *op);
+/* A read or a write on the connection, whose message is the long text; `op` is "read" or "write".
+ */
+int http_fail_io(struct http_call *k, int rc, const char *op);
 /* What the reader refused: Go's words are the message already. */
-int http_fail_read(struct http_call *k, const struct http_conn *conn, int rc);
+int http_fail_read(struct http_call *k, int rc);
 
 /* ---- the request's head -------------------------------------------------------------------- */
 

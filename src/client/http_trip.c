@@ -34,7 +34,7 @@ static int send_request(struct http_call *k, struct http_conn *conn, struct buf 
     if (rc == 0 && !one_write)
         rc = stream_write_all(conn->stream, body.ptr, body.len, k->deadline_ns);
     k->wrote_ns = rc == 0 ? clock_mono_ns() : 0;
-    return rc < 0 ? http_fail_io(k, conn, rc, "write") : 0;
+    return rc < 0 ? http_fail_io(k, rc, "write") : 0;
 }
 
 /* Reads until the response is whole. */
@@ -50,7 +50,7 @@ static int read_response(struct http_call *k, struct http_conn *conn, struct htt
         ssize_t n = stream_read(conn->stream, room ? room : bytes, room ? len : HTTP_SCRATCH_BYTES,
                                 k->deadline_ns);
         if (n < 0)
-            return http_fail_io(k, conn, (int)n, "read");
+            return http_fail_io(k, (int)n, "read");
         if (k->first_ns == 0 && n > 0) {
             k->first_ns = stream_arrival_ns(conn->stream);
             loop_note_lag(loop_current(), stream_lag_ns(conn->stream));
@@ -63,7 +63,7 @@ static int read_response(struct http_call *k, struct http_conn *conn, struct htt
         if (rc == HTTP1_MORE && reads % 16 == 0 && co_check_slice() < 0)
             return -ECANCELED;
     }
-    return rc < 0 ? http_fail_read(k, conn, rc) : 0;
+    return rc < 0 ? http_fail_read(k, rc) : 0;
 }
 
 void http_trip_note_times(struct http_call *k, int64_t begin_ns, int64_t last_ns)

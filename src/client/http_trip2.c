@@ -108,7 +108,7 @@ static int fail_lost(struct http_call *k, const struct http_conn *conn, int rc)
     uint32_t code;
     if (rc == -ECANCELED || rc == -ETIMEDOUT ||
         !http2_conn_goaway(conn->h2, &code, text, sizeof text))
-        return http_fail_io(k, conn, rc, "read");
+        return http_fail_io(k, rc, "read");
     (void)err_set(rc, "%s", text);
     char room[32], words[128];
     snprintf(words, sizeof words, "http2: received GoAway with http2 ErrCode %s",

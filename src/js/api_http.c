@@ -122,7 +122,7 @@ static int read_url(struct ask *k, JSValueConst v)
         CLEANUP(js_text_fini) struct js_text text = {0};
         if (js_text_of(k->ctx, v, &text) < 0)
             return -1;
-        (void)err_set(-EINVAL, "invalid URL: '%.*s'", STR_ARG(text.s));
+        (void)err_set(-EINVAL, "invalid URL: '#%.*s'", STR_ARG(text.s));
     }
     return bad(k, HTTP_ERROR_INVALID_URL);
 }

@@ -111,6 +111,8 @@ static void test_malformed(void **state)
         {"HTTP/9.9 200 OK\r\n\r\n", "malformed HTTP version \"HTTP/9.9\"", E_PROTOCOL},
         {"HTTP/1.1 200 OK\r\nbad header\r\n\r\n",
          "malformed MIME header: missing colon: \"bad header\"", E_PROTOCOL},
+        {"HTTP/1.1 200 OK\r\nTransfer-Encoding: odd\r\n\r\n",
+         "unsupported transfer encoding: \"odd\"", E_PROTOCOL},
         {"HTTP/1.1 200 OK\r\n a: b\r\n\r\n", "malformed MIME header initial line: a: b",
          E_PROTOCOL},
         {"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "bad Content-Length \"x\"", E_PROTOCOL},
