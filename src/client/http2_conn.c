@@ -84,6 +84,7 @@ static void on_event(struct http2_stream *s, enum http2_event e)
     case HTTP2_FIRST:
         x->first_ns = x->conn->arrival_ns;
         loop_note_lag(loop_current(), stream_lag_ns(x->conn->stream));
+        loop_note_lag(loop_current(), stream_lag_ns(x->conn->stream));
         break;
     case HTTP2_SENT:
         x->sent = true;
