@@ -94,8 +94,13 @@ static int get_name(struct accounts_cmd *c, struct str otherwise, struct str *re
     *ret = name.len > 0 ? name : otherwise;
     if (ret->len == 0)
         return err_set(E_CONFIG, "%s: --name NAME is needed", c->name);
-    if (ret->len > SERVER_NAME_MAX || !str_is_utf8(*ret))
-        return err_set(E_CONFIG, "--name: at most %d bytes of UTF-8 are taken", SERVER_NAME_MAX);
+    bool good = ret->len <= SERVER_NAME_MAX && str_is_utf8(*ret);
+    for (size_t i = 0; i < ret->len && good; i++)
+        good = (unsigned char)ret->ptr[i] >= ' ' && ret->ptr[i] != 0x7f;
+    if (!good)
+        return err_set(E_CONFIG,
+                       "--name: at most %d bytes of UTF-8 without control characters are taken",
+                       SERVER_NAME_MAX);
     return 0;
 }
 
@@ -164,6 +169,19 @@ static void say_password(struct chosen *chosen, struct str email)
 
 /* ---- users ---- */
 
+/* Of a user who has just been made, and isn't when the roles can't be. */
+static int give_roles(struct accounts_cmd *c, int64_t user_id, const struct store_grant *grants,
+                      size_t len)
+{
+    int rc = store_set_grants(c->store, user_id, 0, grants, len);
+    if (rc < 0) {
+        struct err why = *err_get();
+        if (store_remove_user(c->store, user_id) == 0)
+            *err_get() = why;
+    }
+    return rc;
+}
+
 static int user_add(struct accounts_cmd *c)
 {
     struct store_user u = {.owner = flag_values_bool(&c->v, "owner"),
@@ -184,7 +202,7 @@ static int user_add(struct accounts_cmd *c)
     u.must_change = chosen.once[0] != '\0';
     rc = store_add_user(c->store, &u);
     if (rc == 0 && len > 0)
-        rc = store_set_grants(c->store, u.id, 0, grants, len);
+        rc = give_roles(c, u.id, grants, len);
     if (rc == 0)
         rc = note(c, "user.create", u.email);
     if (rc < 0)

@@ -149,6 +149,7 @@ test('users and tokens by the command line, beside a running server', async (t) 
     assert.equal(end.code, 255, args.join(' '));
     assert.match(end.stderr, says);
   }
+  assert.doesNotMatch((await run('user', 'list')).stdout, /x@y/);
   const nowhere = await start(SPATE, ['server', 'user', 'list', '--data', join(server.dir, 'nowhere')]).ended;
   assert.match(nowhere.stderr, /no data folder/);
   assert.ok(!existsSync(join(server.dir, 'nowhere')));
