@@ -256,6 +256,20 @@ uint64_t auth_rights(struct auth *a, int64_t user_id, int64_t token_id)
     return rights;
 }
 
+struct auth_reader auth_reader_of(struct auth *a, const struct identity *who)
+{
+    return (struct auth_reader){
+        .user_id = who->user_id,
+        .token_id = who->token_id,
+        .rights = auth_rights(a, who->user_id, who->token_id),
+    };
+}
+
+bool auth_reader_may_still(struct auth *a, const struct auth_reader *reader)
+{
+    return auth_rights(a, reader->user_id, reader->token_id) == reader->rights;
+}
+
 uint64_t auth_generation(struct auth *a)
 {
     pthread_mutex_lock(&a->lock);

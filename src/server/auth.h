@@ -94,6 +94,14 @@ NODISCARD int auth_check_user(struct auth *a, int64_t user_id, struct arena *are
 /* A number that changes with what the user, or the service token, may do; 0: nothing any more.  A
  * user's token that was revoked may do nothing either. */
 uint64_t auth_rights(struct auth *a, int64_t user_id, int64_t token_id);
+/* Who reads a stream or follows a log, so that it can end when they may do so no more. */
+struct auth_reader {
+    int64_t user_id;
+    int64_t token_id;
+    uint64_t rights; /* when it began */
+};
+struct auth_reader auth_reader_of(struct auth *a, const struct identity *who);
+bool auth_reader_may_still(struct auth *a, const struct auth_reader *reader);
 /* How often users, tokens or roles have changed. */
 uint64_t auth_generation(struct auth *a);
 

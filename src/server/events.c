@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "server/auth.h"
 
 static const int64_t metrics_gap_ns = NS_PER_S;
 /* Proxies close what is silent for a minute. */
@@ -20,7 +21,7 @@ struct event_stream {
     int64_t run_id;    /* 0: all runs */
     int64_t *projects; /* ... of these projects, owned; NULL: of any */
     size_t projects_len;
-    struct event_reader reader;
+    struct auth_reader reader;
     bool over;               /* ends once `pending` has been sent */
     struct buf pending;      /* text not yet sent */
     bool suspended;          /* waits for something in `pending` */
@@ -117,7 +118,7 @@ static struct event_stream *make_stream(const int64_t *projects, size_t len)
 }
 
 int events_open(struct events *e, struct MHD_Connection *conn, int64_t run_id,
-                const struct event_reader *reader, const int64_t *projects, size_t projects_len,
+                const struct auth_reader *reader, const int64_t *projects, size_t projects_len,
                 struct str first, struct MHD_Response **ret)
 {
     struct event_stream *s = make_stream(projects, projects_len);
@@ -226,7 +227,7 @@ void events_close(struct events *e)
     pthread_mutex_unlock(&e->lock);
 }
 
-void events_recheck(struct events *e, bool (*still)(void *arg, const struct event_reader *reader),
+void events_recheck(struct events *e, bool (*still)(void *arg, const struct auth_reader *reader),
                     void *arg)
 {
     pthread_mutex_lock(&e->lock);

@@ -16,6 +16,7 @@
 
 struct MHD_Connection;
 struct MHD_Response;
+struct auth_reader;
 struct event_stream;
 
 struct events {
@@ -28,18 +29,11 @@ struct events {
 void server_events_init(struct events *e);
 void server_events_fini(struct events *e);
 
-/* Who listens, so that a stream can end when they may listen no more: 0 for none. */
-struct event_reader {
-    int64_t user_id;
-    int64_t token_id;
-    uint64_t rights; /* as auth_rights() gave them */
-};
-
 /* A response that streams the events of a run (0: of all in the `projects_len` projects; projects
  * NULL: in any), beginning with `first`.  E_LIMIT when
  * there are too many, -ENOMEM. */
 NODISCARD int events_open(struct events *e, struct MHD_Connection *conn, int64_t run_id,
-                          const struct event_reader *reader, const int64_t *projects,
+                          const struct auth_reader *reader, const int64_t *projects,
                           size_t projects_len, struct str first, struct MHD_Response **ret);
 
 /* A run has changed: `json` is its present form, in one line. */
@@ -49,7 +43,7 @@ void events_publish_metrics(struct events *e, int64_t run_id, int64_t time_s);
 /* What is due by now; called several times a second. */
 void events_tick(struct events *e, int64_t mono_ns);
 /* Ends the streams whose reader `still` says no to. */
-void events_recheck(struct events *e, bool (*still)(void *arg, const struct event_reader *reader),
+void events_recheck(struct events *e, bool (*still)(void *arg, const struct auth_reader *reader),
                     void *arg);
 /* Ends every stream, also those to come. */
 void events_close(struct events *e);

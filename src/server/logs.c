@@ -310,7 +310,7 @@ static int find_run(struct request *r, struct tail_question *q)
 
 int logs_tail(struct request *r)
 {
-    struct tail_question q = {0};
+    struct tail_question q = {.reader = auth_reader_of(&r->server->auth, &r->who)};
     struct str start = request_arg(r, "start");
     int rc = find_run(r, &q);
     if (rc <= 0)

@@ -144,10 +144,10 @@ void server_forget_token(struct server *s)
 
 /* ---- the ticker ---- */
 
-static bool may_listen_still(void *arg, const struct event_reader *reader)
+static bool may_listen_still(void *arg, const struct auth_reader *reader)
 {
     struct server *s = arg;
-    return auth_rights(&s->auth, reader->user_id, reader->token_id) == reader->rights;
+    return auth_reader_may_still(&s->auth, reader);
 }
 
 /* Live streams of those who may do other things now end; whoever still may comes back. */

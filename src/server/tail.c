@@ -46,6 +46,7 @@ struct tail {
 
 struct tails {
     struct server *server;
+    uint64_t auth_generation; /* for which the clients were looked through; the thread's */
     pthread_t thread;
     bool started;
     int wake_fd;
@@ -281,21 +282,39 @@ static void wait_for_work(struct tails *t)
     (void)poll(fds, n, timeout_ms);
 }
 
+static void say_goodbye(struct tail *tail)
+{
+    (void)wslay_event_queue_close(tail->ws, WSLAY_CODE_GOING_AWAY, NULL, 0);
+    (void)wslay_event_send(tail->ws);
+    tail->broken = true;
+}
+
+/* Whose roles are others now goes, and may ask anew. */
+static void recheck(struct tails *t)
+{
+    struct auth *auth = &t->server->auth;
+    uint64_t generation = auth_generation(auth);
+    if (generation == t->auth_generation)
+        return;
+    t->auth_generation = generation;
+    for (struct tail *tail = t->list; tail; tail = tail->next)
+        if (!tail->broken && !auth_reader_may_still(auth, &tail->question.reader))
+            say_goodbye(tail);
+}
+
 static void *run_tails(void *arg)
 {
     struct tails *t = arg;
     while (take_arrivals(t)) {
         int64_t now = clock_mono_ns();
+        recheck(t);
         for (struct tail *tail = t->list; tail; tail = tail->next)
             serve(tail, now);
         drop_broken(t);
         wait_for_work(t);
     }
-    for (struct tail *tail = t->list; tail; tail = tail->next) {
-        (void)wslay_event_queue_close(tail->ws, WSLAY_CODE_GOING_AWAY, NULL, 0);
-        (void)wslay_event_send(tail->ws);
-        tail->broken = true;
-    }
+    for (struct tail *tail = t->list; tail; tail = tail->next)
+        say_goodbye(tail);
     drop_broken(t);
     return NULL;
 }

@@ -10,6 +10,7 @@
 
 #include "base/attr.h"
 #include "base/str.h"
+#include "server/auth.h"
 
 #include <stdint.h>
 
@@ -21,6 +22,7 @@ struct tail_question {
     int64_t run_id;
     int64_t start_ns;    /* lines of this time and later */
     struct str selector; /* of labels; NULL ptr: all lines */
+    struct auth_reader reader;
 };
 
 NODISCARD int tails_new(struct server *s, struct tails **ret);

@@ -279,11 +279,7 @@ static int open_events(struct request *r, int64_t run_id, struct str first)
         return -ENOMEM;
     for (size_t i = 0; !all && i < r->who.grants_len; i++)
         projects[i] = r->who.grants[i].project_id;
-    struct event_reader reader = {
-        .user_id = r->who.user_id,
-        .token_id = r->who.token_id,
-        .rights = auth_rights(&r->server->auth, r->who.user_id, r->who.token_id),
-    };
+    struct auth_reader reader = auth_reader_of(&r->server->auth, &r->who);
     int rc = events_open(&r->server->events, r->conn, run_id, &reader, projects, r->who.grants_len,
                          first, &r->reply.made);
     if (rc < 0)

@@ -447,6 +447,28 @@ static void test_events(void **state)
     close(fd);
 }
 
+/* Whoever follows a log is told good-bye with the role. */
+static void test_tail(void **state)
+{
+    (void)state;
+    CLEANUP(buf_fini) struct buf in;
+    char head[700], path[64];
+    buf_init(&in, 1 << 20);
+    int fd = dial(&w);
+    snprintf(head, sizeof head,
+             "GET /api/v1/tail HTTP/1.1\r\nHost: x\r\n%sX-K6TestRun-Id: %lld\r\n"
+             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+             people[A_VIEWER].header, (long long)run_id);
+    send_all(fd, head, strlen(head));
+    read_until(fd, &in, "\r\n\r\n");
+    assert_non_null(strstr(buf_cstr(&in), " 101 "));
+    snprintf(path, sizeof path, "/accounts/v1/users/%lld", (long long)people[A_VIEWER].id);
+    assert_int_equal(try_json(THE_OWNER, "PATCH", path, "{\"is_disabled\":true}"), 200);
+    read_until(fd, &in, "\x88\x02\x03\xe9"); /* closing: going away */
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -454,6 +476,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_bodies, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lists, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_events, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_tail, set_up, tear_down),
     };
     spec_open();
     int rc = cmocka_run_group_tests(tests, NULL, NULL);
