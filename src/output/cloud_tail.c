@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "codec/base64.h"
-#include "codec/time_text.h"
 #include "rt/co.h"
 
 #include <errno.h>
@@ -184,7 +183,7 @@ static void put_request(struct buf *b, const struct cloud_tail *t, const struct 
 static int read_head(struct socket *s, struct buf *head, int64_t deadline_ns)
 {
     for (;;) {
-        const char *end = memmem(s->in.data, s->in.len, "\r\n\r\n", 4);
+        const char *end = s->in.len > 0 ? memmem(s->in.data, s->in.len, "\r\n\r\n", 4) : NULL;
         if (end != NULL) {
             size_t len = (size_t)(end - (const char *)s->in.data) + 4;
             buf_append(head, s->in.data, len);

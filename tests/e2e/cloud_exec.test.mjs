@@ -1,4 +1,5 @@
 // Tests on the cloud's own machines, uploads, lists: by both generations of the API.
+// also: asan
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, test } from 'node:test';

@@ -1,4 +1,5 @@
 // A run executed here and made through API v6 and provisioning: what the client sends, and what it makes of answers.
+// also: asan
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
