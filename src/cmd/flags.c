@@ -283,7 +283,8 @@ bool flag_values_bool(const struct flag_values *v, const char *name)
 
 static size_t left_width(const struct flag *f)
 {
-    return strlen(f->name) + (f->value_name != NULL ? strlen(f->value_name) + 1 : 0);
+    size_t value = f->value_name != NULL ? strlen(f->value_name) + 1 : 0;
+    return strlen(f->name) + value + (f->bare != NULL ? 2 : 0);
 }
 
 /* " (default 20, K6_BATCH)" */
@@ -342,7 +343,9 @@ void flags_help(struct buf *out, const struct flag *flags, size_t len)
             buf_printf(out, "  -%c, --%s", f->letter, f->name);
         else
             buf_printf(out, "      --%s", f->name);
-        if (f->value_name != NULL)
+        if (f->bare != NULL) /* its value comes with '=' or not at all */
+            buf_printf(out, "[=%s]", f->value_name);
+        else if (f->value_name != NULL)
             buf_printf(out, " %s", f->value_name);
         buf_fill(out, ' ', width - left_width(f) + 3);
         put_help(out, f, HELP_LEFT + width + 3);

@@ -411,7 +411,7 @@ static int parse_file_only(struct options *o, struct str name, yyjson_val *v)
     if (str_ieq(name, STR("features")))
         return json_strs(o->arena, v, &o->features);
     if (str_ieq(name, STR("webDashboard")))
-        return 0;
+        return yyjson_is_true(v) ? err_set(E_UNSUPPORTED, "webDashboard isn't there yet") : 0;
     return -ENOENT;
 }
 

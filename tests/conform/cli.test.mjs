@@ -545,6 +545,7 @@ describe('exit codes', { concurrency: 2 }, () => {
   // by flags, variables and the config file
   file('broken.json', '{');
   file('number.json', '{"duration":"x"}');
+  file('dashboard.json', '{"webDashboard":true}');
   for (const [args, code, message, env] of [
     [['nosuchfile.js'], 255, 'The moduleSpecifier "nosuchfile.js" couldn\'t be found on local disk'],
     [['-u', 'abc', 'ok.js'], 255, 'invalid argument "abc" for "-u, --vus" flag: strconv.ParseInt: parsing "abc": invalid syntax'],
@@ -557,6 +558,8 @@ describe('exit codes', { concurrency: 2 }, () => {
     [['-e', '1A=x', 'ok.js'], 255, "invalid environment variable name '1A'"],
     [['-c', 'nofile.json', 'ok.js'], 104, 'failed to load the configuration file from the local file system: stat nofile.json: no such file or directory'],
     [['-c', 'broken.json', 'ok.js'], 104, 'failed to load the configuration file from the local file system: broken.json'],
+    [['-c', 'dashboard.json', 'ok.js'], 104, "webDashboard isn't there yet"],
+    [['ok.js'], 104, 'K6_WEB_DASHBOARD', { K6_WEB_DASHBOARD: 'true' }],
     [['-c', 'number.json', 'ok.js'], 104, 'invalid duration "x"'],
     [['-o', 'bogus', 'ok.js'], 255, "invalid output type 'bogus', available types are: "],
     [['-o', 'kafka', 'ok.js'], 255, 'kafka'],
