@@ -242,6 +242,14 @@ describe('provisioning', { concurrency: 4 }, () => {
       assert.equal(refused.code, 255);
       assert.match(refused.stderr, /has no API v6/);
     }
+    // A project that v6 doesn't know: the older API may make it.
+    const foreign = await startCloudV6(t, {
+      over: (r) => (/projects\/77\/load_tests/.test(r.path) ? { status: 404 } : r.path === '/v1/tests' ? { body: { reference_id: '5' } } : undefined),
+    });
+    const moved = await run(t, foreign, { env: { K6_CLOUD_PROJECT_ID: '77' }, args: ['--no-archive-upload'] });
+    assert.equal(moved.code, 0, moved.stderr);
+    assert.equal(JSON.parse(foreign.requests.find((r) => r.path === '/v1/tests').body).project_id, 77);
+    assert.equal(foreign.requests.at(-1).path, '/v1/tests/5');
     const new6 = await startCloudV6(t);
     const ended = await run(t, new6, { args: ['--cloud-api-version=2'], env: { K6_CLOUD_API_VERSION: '6' } });
     assert.match(ended.stderr, /no usable reference_id/);
