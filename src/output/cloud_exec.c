@@ -31,15 +31,16 @@ static int copy(const char *text, char **ret)
 
 /* ---- v6 ---- */
 
-/* Where a test is seen that was only uploaded. */
+/* Where a test is seen that was only uploaded: in its project, or in the app of a stack. */
 static int name_test(const struct cloud_config *config, struct cloud_exec *e)
 {
     CLEANUP(buf_fini) struct buf url;
+    const char *host = cloud_config_host_v6(config), *stack = config->stack_url;
     buf_init(&url, 8192);
-    if (config->stack_url != NULL && config->stack_url[0] != '\0')
-        buf_printf(&url, "%s/a/k6-app/tests/%lld", config->stack_url, (long long)e->test_id);
+    if (stack != NULL && stack[0] != '\0' && strcmp(stack, host) != 0)
+        buf_printf(&url, "%s/a/k6-app/tests/%lld", stack, (long long)e->test_id);
     else
-        buf_printf(&url, "%s/tests/%lld", cloud_config_host_v6(config), (long long)e->test_id);
+        buf_printf(&url, "%s/projects/%lld", host, (long long)config->project_id);
     return copy(buf_cstr(&url), &e->url);
 }
 
