@@ -69,7 +69,7 @@ static int refusal(struct ask *a, int status)
 
 static int exchange(struct ask *a, struct http_client *client)
 {
-    struct url url;
+    CLEANUP(url_fini) struct url url = {0};
     char *text = arena_printf(&a->arena, "http://%s%s", a->address, a->path);
     if (text == NULL)
         return -ENOMEM;
