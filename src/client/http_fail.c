@@ -9,6 +9,17 @@
 
 /* Notes k6's code and short text; the long one is the error's message, with Go's prefix while the
  * head is still to come.  Returns `rc`. */
+/* The URL without its password, as Go shows it. */
+static int wrap_url(int rc, const char *method, const struct url *u)
+{
+    struct str password, user = str_cut(u->userinfo, ':', &password);
+    if (!password.ptr)
+        return err_wrap(rc, "%s \"%.*s\"", method, STR_ARG(u->text));
+    const char *rest = u->userinfo.ptr + u->userinfo.len;
+    return err_wrap(rc, "%s \"%.*s://%.*s:***%.*s\"", method, STR_ARG(u->scheme), STR_ARG(user),
+                    (int)(u->text.ptr + u->text.len - rest), rest);
+}
+
 int http_fail(struct http_call *k, int rc, int code, const char *short_text)
 {
     struct http_response *ret = k->ret;
@@ -25,7 +36,7 @@ int http_fail(struct http_call *k, int rc, int code, const char *short_text)
     for (size_t i = 1; i < len; i++)
         if (method[i] >= 'A' && method[i] <= 'Z')
             method[i] = (char)(method[i] + ('a' - 'A'));
-    return err_wrap(rc, "%s \"%.*s\"", method, STR_ARG(k->url->clean));
+    return wrap_url(rc, method, k->url);
 }
 
 int http_fail_plain(struct http_call *k, int rc, int code)

@@ -208,6 +208,14 @@ static int check_userinfo(struct str text, struct str s)
     return check_escapes(text, s, false);
 }
 
+static int bad_port(struct str text, struct str tail)
+{
+    CLEANUP(buf_fini) struct buf quoted;
+    buf_init(&quoted, ERR_MESSAGE_MAX);
+    url_append_quoted(&quoted, tail);
+    return bad_url(text, "invalid port %.*s after host", STR_ARG(buf_view(&quoted)));
+}
+
 /* Cuts "host:port"; *ret_host keeps brackets, *ret_port is -1 when there is none. */
 static int split_port(struct str text, struct str hostport, struct str *ret_host, int *ret_port)
 {
@@ -237,7 +245,7 @@ static int split_port(struct str text, struct str hostport, struct str *ret_host
         port = MIN(port * 10 + (tail.ptr[i] - '0'), 65536);
     }
     if (!ok || port > 65535)
-        return bad_url(text, "invalid port \"%.*s\" after host", STR_ARG(tail));
+        return bad_port(text, tail);
     ret_host->len = at;
     *ret_port = tail.len > 1 ? port : -1;
     return 0;

@@ -458,6 +458,12 @@ static int read_cookie(JSContext *ctx, void *arg, struct str key, JSValueConst v
 
 static int read_timeout(struct ask *k, JSValueConst v)
 {
+    if (!JS_IsNumber(v) && !JS_IsString(v)) {
+        bool plain = JS_IsObject(v) && !JS_IsArray(k->ctx, v) && !JS_IsFunction(k->ctx, v);
+        (void)err_set(-EINVAL, "invalid timeout value: unable to use type %s as a duration value",
+                      plain ? "map[string]interface {}" : http_go_type(k->ctx, v));
+        return bad(k, 0);
+    }
     int rc = js_duration_of(k->ctx, v, &k->timeout_ns);
     if (rc == 0 || rc == -1)
         return rc;
@@ -615,13 +621,20 @@ static int read_param(struct ask *k, enum param_atom which, JSValueConst v)
     return 0;
 }
 
+/* Of most params, null says nothing. */
+static bool null_counts(enum param_atom which)
+{
+    return which == PARAM_RESPONSE_CALLBACK || which == PARAM_TIMEOUT ||
+           which == PARAM_COMPRESSION || which == PARAM_RESPONSE_TYPE;
+}
+
 static int read_params(struct ask *k, JSValueConst params)
 {
     if (!JS_IsObject(params))
         return 0;
     for (int i = 0; i < PARAM_LEN; i++) {
         JSValue v = JS_GetProperty(k->ctx, params, k->state->params[i]);
-        bool absent = JS_IsUndefined(v) || (JS_IsNull(v) && i != PARAM_RESPONSE_CALLBACK);
+        bool absent = JS_IsUndefined(v) || (JS_IsNull(v) && !null_counts((enum param_atom)i));
         int rc = absent ? 0 : JS_IsException(v) ? -1 : read_param(k, (enum param_atom)i, v);
         JS_FreeValue(k->ctx, v);
         if (rc != 0)

@@ -8,6 +8,7 @@
 #include "load/options_int.h"
 #include "load/settings_tls.h"
 #include "net/proxy.h"
+#include "net/rules.h"
 #include "net/tls_options.h"
 
 #include <arpa/inet.h>
@@ -143,7 +144,7 @@ static int set_dns(const struct options *o, struct dial_rules *r)
         while (i < ARRAY_LEN(selects) && strcmp(selects[i], o->dns_select) != 0)
             i++;
         if (i == ARRAY_LEN(selects))
-            return err_set(E_CONFIG, "invalid DNS server IP selection strategy: %s", o->dns_select);
+            return err_set(E_CONFIG, "%s does not belong to DNSSelect values", o->dns_select);
         r->dns_select = (enum dial_select)i;
     }
     if (o->dns_policy != NULL && o->dns_policy[0] != '\0') {
@@ -151,7 +152,7 @@ static int set_dns(const struct options *o, struct dial_rules *r)
         while (i < ARRAY_LEN(policies) && strcmp(policies[i], o->dns_policy) != 0)
             i++;
         if (i == ARRAY_LEN(policies))
-            return err_set(E_CONFIG, "invalid DNS policy: %s", o->dns_policy);
+            return err_set(E_CONFIG, "%s does not belong to DNSPolicy values", o->dns_policy);
         r->dns_policy = (enum dial_policy)i;
     }
     return 0;
@@ -167,7 +168,7 @@ static int set_blocks(const struct options *o, struct dial_rules *r)
     for (size_t i = 0; i < o->blacklist_ips.len; i++) {
         int rc = dial_cidr_parse(str_of(o->blacklist_ips.items[i]), &r->blacklist[i]);
         if (rc < 0)
-            return rc;
+            return err_wrap(rc, "failed to parse CIDR '%s'", o->blacklist_ips.items[i]);
         r->blacklist_len++;
     }
     if (o->block_hostnames.len > 0) {
@@ -177,11 +178,13 @@ static int set_blocks(const struct options *o, struct dial_rules *r)
     }
     for (size_t i = 0; i < o->block_hostnames.len; i++) {
         const char *name = o->block_hostnames.items[i];
-        if (strchr(name[0] == '*' ? name + 1 : name, '*'))
+        if (!rules_is_pattern(str_of(name), false))
             return err_set(E_CONFIG, "invalid hostname pattern '%s'", name);
-        r->blocked_hostnames[i] = mem_strdup(o->block_hostnames.items[i]);
-        if (r->blocked_hostnames[i] == NULL)
+        char *copy = r->blocked_hostnames[i] = mem_strdup(name);
+        if (copy == NULL)
             return -ENOMEM;
+        for (; *copy != '\0'; copy++)
+            *copy = (char)(*copy >= 'A' && *copy <= 'Z' ? *copy + ('a' - 'A') : *copy);
         r->blocked_hostnames_len++;
     }
     return 0;
@@ -190,6 +193,9 @@ static int set_blocks(const struct options *o, struct dial_rules *r)
 static int set_hosts(const struct options *o, struct dial_rules *r)
 {
     for (size_t i = 0; i < o->hosts.len; i++) {
+        struct str pattern = o->hosts.items[i].key;
+        if (!rules_is_pattern(pattern, true))
+            return err_set(E_CONFIG, "invalid host pattern '%.*s'", STR_ARG(pattern));
         char *value = str_dup(o->hosts.items[i].value);
         if (value == NULL)
             return -ENOMEM;

@@ -29,7 +29,8 @@ enum dial_policy {
 struct dial_cidr {
     uint8_t addr[16];
     int bits;
-    char text[64]; /* as the user wrote it */
+    bool v6;       /* written as IPv6: holds no address of IPv4 */
+    char text[64]; /* in its usual form, without the bits behind the prefix */
 };
 
 /* Made once by the run, read by all; owned by the run. */

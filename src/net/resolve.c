@@ -412,6 +412,18 @@ static int resolve_name(struct dns_cache *c, const struct dial_rules *rules, str
     return 0;
 }
 
+/* "127.1" and "0x7f000001" are addresses to the C library, and names to Go. */
+static bool is_old_number(struct str host)
+{
+    char z[NET_HOST_MAX + 1];
+    struct in_addr ignored;
+    if (host.ptr[0] < '0' || host.ptr[0] > '9')
+        return false;
+    memcpy(z, host.ptr, host.len);
+    z[host.len] = '\0';
+    return inet_aton(z, &ignored) != 0;
+}
+
 int resolve(struct dns_cache *c, const struct dial_rules *rules, struct str host,
             int64_t deadline_ns, struct net_ip *ret)
 {
@@ -430,5 +442,7 @@ int resolve(struct dns_cache *c, const struct dial_rules *rules, struct str host
     for (size_t i = 0; i < host.len; i++)
         lower[i] =
             host.ptr[i] >= 'A' && host.ptr[i] <= 'Z' ? (char)(host.ptr[i] + 32) : host.ptr[i];
+    if (is_old_number(str_new(lower, host.len)))
+        return err_set(E_NOT_FOUND, "lookup %.*s: no such host", STR_ARG(host));
     return resolve_name(c, rules, str_new(lower, host.len), deadline_ns, ret);
 }

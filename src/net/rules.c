@@ -61,6 +61,19 @@ bool net_ip_parse(struct str text, struct net_ip *ret)
     return true;
 }
 
+/* Clears what is behind the prefix, and writes the range as it is usually written. */
+static void tidy_range(struct dial_cidr *c)
+{
+    char number[INET6_ADDRSTRLEN] = "?";
+    for (int bit = c->bits; bit < 128; bit++)
+        c->addr[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+    if (c->v6)
+        inet_ntop(AF_INET6, c->addr, number, sizeof number);
+    else
+        inet_ntop(AF_INET, c->addr + sizeof v4_prefix, number, sizeof number);
+    snprintf(c->text, sizeof c->text, "%s/%d", number, c->v6 ? c->bits : c->bits - V4_BITS);
+}
+
 int dial_cidr_parse(struct str text, struct dial_cidr *ret)
 {
     struct str rest, number = str_cut(text, '/', &rest);
@@ -68,18 +81,20 @@ int dial_cidr_parse(struct str text, struct dial_cidr *ret)
     int64_t bits = 0;
     bool ok = rest.ptr != NULL && net_ip_parse(number, &ip) && str_to_i64(rest, &bits) == 0;
     bool v4 = ok && str_find(number, ':') < 0;
-    if (!ok || bits < 0 || bits > (v4 ? 32 : 128) || text.len >= sizeof ret->text)
+    if (!ok || bits < 0 || bits > (v4 ? 32 : 128))
         return err_set(E_CONFIG, "invalid CIDR address: %.*s", (int)MIN(text.len, (size_t)100),
                        text.len > 0 ? text.ptr : "");
-    *ret = (struct dial_cidr){.bits = (int)bits + (v4 ? V4_BITS : 0)};
+    *ret = (struct dial_cidr){.bits = (int)bits + (v4 ? V4_BITS : 0), .v6 = !v4};
     memcpy(ret->addr, ip.addr, sizeof ret->addr);
-    memcpy(ret->text, text.ptr, text.len);
+    tidy_range(ret);
     return 0;
 }
 
 bool rules_in_range(const struct dial_cidr *c, const struct net_ip *ip)
 {
     int whole = c->bits / 8, rest = c->bits % 8;
+    if (c->v6 == net_ip_is_v4(ip))
+        return false;
     if (memcmp(c->addr, ip->addr, (size_t)whole) != 0)
         return false;
     if (rest == 0)
@@ -105,8 +120,45 @@ static bool matches(struct str pattern, struct str name)
     return name.len > tail.len && str_ieq(tail, str_new(name.ptr + name.len - tail.len, tail.len));
 }
 
+static bool is_label_char(char c, bool at_edge)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c == '-' && !at_edge);
+}
+
+static bool is_port(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.ptr[i] < '0' || s.ptr[i] > '9')
+            return false;
+    return s.len >= 1 && s.len <= 5;
+}
+
+bool rules_is_pattern(struct str s, bool port_too)
+{
+    struct str port;
+    struct str name = port_too ? str_cut(s, ':', &port) : s;
+    if (port_too && port.ptr && !is_port(port))
+        return false;
+    if (name.len > 0 && name.ptr[0] == '*')
+        name = str_new(name.ptr + 1, name.len - 1);
+    bool starred = name.len < s.len && s.ptr[0] == '*';
+    if (starred && name.len > 0 && name.ptr[0] == '.')
+        name = str_new(name.ptr + 1, name.len - 1);
+    for (size_t i = 0; i < name.len; i++) {
+        bool edge = i == 0 || i + 1 == name.len || name.ptr[i - 1] == '.' || name.ptr[i + 1] == '.';
+        bool dot = name.ptr[i] == '.' && i > 0 && i + 1 < name.len && name.ptr[i - 1] != '.';
+        if (!dot && !is_label_char(name.ptr[i], edge))
+            return false;
+    }
+    return true;
+}
+
 const char *rules_blocked_pattern(const struct dial_rules *r, struct str host)
 {
+    struct net_ip ip;
+    if (r->blocked_hostnames_len > 0 && net_ip_parse(host, &ip))
+        return NULL;
     for (size_t i = 0; i < r->blocked_hostnames_len; i++)
         if (matches(str_of(r->blocked_hostnames[i]), host))
             return r->blocked_hostnames[i];

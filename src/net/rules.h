@@ -17,7 +17,11 @@ bool net_ip_parse(struct str text, struct net_ip *ret); /* no brackets, no zone 
 /* True for an address of the range. */
 bool rules_in_range(const struct dial_cidr *c, const struct net_ip *ip);
 
-/* The pattern that blocks `host`, or NULL. */
+/* True for what may be in blockHostnames: a name whose beginning may be "*"; with `port_too`, for
+ * what may be a key of `hosts`. */
+bool rules_is_pattern(struct str s, bool port_too);
+
+/* The pattern that blocks the name `host`, or NULL; addresses aren't blocked. */
 const char *rules_blocked_pattern(const struct dial_rules *r, struct str host);
 /* The range that holds `ip`, or NULL. */
 const struct dial_cidr *rules_blacklisted(const struct dial_rules *r, const struct net_ip *ip);

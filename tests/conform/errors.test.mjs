@@ -129,6 +129,8 @@ const unsent = [
   ['a number', 'http.get(5)', 1020, "invalid URL: '#5'"],
   ['a response type', "http.get(U, { responseType: 'xx' })", 0, 'xx does not belong to ResponseType values'],
   ['a time-out', "http.get(U, { timeout: 'xx' })", 0, 'invalid timeout value: time: invalid duration "xx"'],
+  ['a time-out of nothing', 'http.get(U, { timeout: null })', 0, 'invalid timeout value: unable to use type <nil> as a duration value'],
+  ['a time-out of a list', 'http.get(U, { timeout: [] })', 0, 'invalid timeout value: unable to use type []interface {} as a duration value'],
   ['a body', 'http.post(U, 5)', 0, 'unknown request body type int64'],
   ['a compression', "http.post(U, 'x', { compression: 'zip' })", 0, /unknown compression algorithm|does not belong|zip/],
 ];
@@ -141,6 +143,33 @@ for (const [name, call, code, text] of unsent)
     assert.equal(r.failed.length, 1);
     assert.doesNotMatch(r.out, /http_reqs/);
     assert.deepEqual(seen, []);
+  });
+
+test('blockHostnames is about names, whatever their case', async () => {
+  const r = await run("show(http.get(U + '/404')); show(http.get(U.replace('127.0.0.1', 'LocalHost')));", { options: { blockHostnames: ['*', 'LOCALHOST'] } });
+  assert.deepEqual(r.lines.map((l) => JSON.parse(l).slice(0, 2)), [[404, 1404], [0, 1111]], r.err);
+});
+
+test('a range of IPv6 holds no address of IPv4', async () => {
+  const r = await run("show(http.get(U + '/404')); show(http.get('http://[::1]:1/'));", { options: { blacklistIPs: ['::/0'] } });
+  assert.deepEqual(r.lines.map((l) => JSON.parse(l).slice(0, 2)), [[404, 1404], [0, 1110]], r.err);
+});
+
+test('numbers that are no addresses', async () => {
+  const r = await run("show(http.get('http://127.1:1/')); show(http.get('http://2130706433:1/'));");
+  assert.deepEqual(r.lines.map((l) => JSON.parse(l).slice(0, 3)), [[0, 1101, 'lookup: no such host'], [0, 1101, 'lookup: no such host']], r.err);
+});
+
+const badOptions = [
+  [{ blacklistIPs: ['10.0.0.1'] }, "failed to parse CIDR '10.0.0.1': invalid CIDR address: 10.0.0.1"], [{ blacklistIPs: ['10.0.0.0/33'] }, 'invalid CIDR address: 10.0.0.0/33'],
+  [{ blockHostnames: ['a*b'] }, "invalid hostname pattern 'a*b'"], [{ blockHostnames: ['a..b'] }, "invalid hostname pattern 'a..b'"], [{ blockHostnames: ['a_b.test'] }, "invalid hostname pattern 'a_b.test'"],
+  [{ hosts: { 'a*b': '127.0.0.1' } }, "invalid host pattern 'a*b'"], [{ dns: { select: 'x' } }, 'x does not belong to DNSSelect values'], [{ dns: { policy: 'x' } }, 'x does not belong to DNSPolicy values'],
+];
+for (const [options, message] of badOptions)
+  test(`bad option: ${JSON.stringify(options)}`, async () => {
+    const r = await run('', { options });
+    assert.equal(r.code, 104);
+    assert.ok(r.err.includes(message), r.err);
   });
 
 test('throw: an exception instead of a response', async () => {
