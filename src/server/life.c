@@ -84,8 +84,9 @@ int life_check_open(struct server *s, int64_t id)
     int rc = store_get_run(s->store, id, &a, &run);
     if (rc < 0 || !store_run_ended(run.code))
         return rc;
-    return err_set(E_REFUSED, "test run %lld has ended (%s) and takes no more data", (long long)id,
-                   run_state_text(run.code));
+    struct str why = run.history_len > 0 ? run.history[run.history_len - 1].message : STR_EMPTY;
+    return err_set(E_REFUSED, "test run %lld has ended (%s%s%.*s) and takes no more data",
+                   (long long)id, run_state_text(run.code), why.len > 0 ? ": " : "", STR_ARG(why));
 }
 
 /* Before and after the store is told of a run's end. */

@@ -199,25 +199,32 @@ static void put_result(struct buf *out, const struct store_run *run)
     buf_byte(out, '}');
 }
 
-/* Whole seconds from the first load to the end, or to now. */
-static int64_t execution_seconds(const struct store_run *run)
+/* From the first load to the end, or to now. */
+static int64_t execution_ns(const struct store_run *run)
 {
     for (size_t i = 0; i < run->history_len; i++) {
         if (run->history[i].code != RUN_RUNNING)
             continue;
         int64_t end = run->ended_ns > 0 ? run->ended_ns : clock_wall_ns();
-        return MAX((end - run->history[i].entered_ns) / NS_PER_S, (int64_t)0);
+        return MAX(end - run->history[i].entered_ns, (int64_t)0);
     }
     return 0;
+}
+
+static int64_t execution_seconds(const struct store_run *run)
+{
+    return execution_ns(run) / NS_PER_S;
 }
 
 /* An open run costs what it is planned to, an ended one what it took. */
 static void put_cost(struct buf *out, const struct store_run *run)
 {
+    /* A second that was begun may begin a minute. */
+    int64_t took_s = (execution_ns(run) + NS_PER_S - 1) / NS_PER_S;
     struct vuh_plan plan = {
         .max_vus = run->max_vus,
         .max_browser_vus = run->max_browser_vus,
-        .duration_s = run->ended_ns > 0 ? execution_seconds(run) : run->estimated_duration,
+        .duration_s = run->ended_ns > 0 ? took_s : run->estimated_duration,
     };
     struct vuh_cost cost;
     if (plan.max_vus < 0 || plan.duration_s < 0) {

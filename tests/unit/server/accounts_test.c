@@ -358,6 +358,7 @@ static void await_abort(int64_t run, const char *message)
     snprintf(path, sizeof path, "/v1/metrics/%lld", (long long)run);
     call_json(&w, "POST", path, "[]", 403, &r);
     ASSERT_SAYS(r, "\"code\":4");
+    ASSERT_SAYS(r, "has ended (Aborted by Limit: The project is limited to ");
 }
 
 static void test_aborted(void **state)
