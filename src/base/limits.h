@@ -10,6 +10,9 @@
 /* base */
 
 /* codec */
+#define MULTIPART_HEAD_MAX  (16 * 1024) /* headers of one part; k6's have 150 bytes */
+#define MULTIPART_PARTS_MAX 1000        /* of one form; k6's have five */
+
 #define METRICSET_NAME_MAX        1024        /* k6 allows 128 for metrics; label names are a script's */
 #define METRICSET_LABEL_VALUE_MAX (64 * 1024) /* URLs end up in labels */
 #define METRICSET_LABELS_MAX      256         /* labels of one series; k6 has 20 of its own */

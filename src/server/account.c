@@ -79,7 +79,7 @@ int account_show(struct request *r)
 int account_set_name(struct request *r)
 {
     CLEANUP(body_docp) yyjson_doc *doc = NULL;
-    int rc = v1_parse_json(buf_view(&r->body), &doc);
+    int rc = body_object(r, &doc);
     if (rc < 0)
         return rc;
     struct store_user_change c = {
@@ -123,7 +123,7 @@ int account_set_password(struct request *r)
     int rc = session_brake(r, r->who.email);
     if (rc <= 0)
         return rc;
-    rc = v1_parse_json(buf_view(&r->body), &doc);
+    rc = body_object(r, &doc);
     if (rc < 0)
         return rc;
     yyjson_val *root = yyjson_doc_get_root(doc);
@@ -184,7 +184,7 @@ int account_add_token(struct request *r)
 {
     CLEANUP(body_docp) yyjson_doc *doc = NULL;
     char secret[AUTH_SECRET_LEN + 1];
-    int rc = v1_parse_json(buf_view(&r->body), &doc);
+    int rc = body_object(r, &doc);
     if (rc < 0)
         return rc;
     struct store_token t = {

@@ -164,7 +164,7 @@ struct new_user {
 static int read_new_user(struct request *r, struct new_user *n)
 {
     CLEANUP(body_docp) yyjson_doc *doc = NULL;
-    int rc = v1_parse_json(buf_view(&r->body), &doc);
+    int rc = body_object(r, &doc);
     if (rc < 0)
         return rc;
     yyjson_val *root = yyjson_doc_get_root(doc);
@@ -250,7 +250,7 @@ int account_change_user(struct request *r)
     struct store_user user;
     int rc = find_user(r, &user);
     if (rc == 0)
-        rc = v1_parse_json(buf_view(&r->body), &doc);
+        rc = body_object(r, &doc);
     if (rc < 0)
         return rc;
     yyjson_val *root = yyjson_doc_get_root(doc);
@@ -309,7 +309,7 @@ static int put_roles(struct request *r, int64_t user_id, int64_t token_id)
 {
     CLEANUP(body_docp) yyjson_doc *doc = NULL;
     struct grants g;
-    int rc = v1_parse_json(buf_view(&r->body), &doc);
+    int rc = body_object(r, &doc);
     if (rc < 0)
         return rc;
     yyjson_val *root = yyjson_doc_get_root(doc);
@@ -371,7 +371,7 @@ int account_add_service(struct request *r)
     CLEANUP(body_docp) yyjson_doc *doc = NULL;
     char secret[AUTH_SECRET_LEN + 1];
     struct grants g;
-    int rc = v1_parse_json(buf_view(&r->body), &doc);
+    int rc = body_object(r, &doc);
     if (rc < 0)
         return rc;
     yyjson_val *root = yyjson_doc_get_root(doc);
@@ -500,7 +500,7 @@ int account_put_member(struct request *r)
     int64_t project_id = 0;
     int rc = request_id(r, 0, &project_id);
     if (rc == 0)
-        rc = v1_parse_json(buf_view(&r->body), &doc);
+        rc = body_object(r, &doc);
     if (rc < 0)
         return rc;
     if (!role_of_name(body_text(r, yyjson_doc_get_root(doc), "role"), &role))

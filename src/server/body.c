@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "codec/multipart_read.h"
 #include "server/run_json.h"
 #include "server/schema.h"
 
@@ -23,6 +24,8 @@ int reply_problems(struct request *r, const struct schema_problems *p)
     if (first->target.len > 0)
         message =
             str_of(arena_printf(&r->arena, "%.*s: %s", STR_ARG(first->target), first->message));
+    if (r->route->form == FORM_V1)
+        return reply_error(r, 400, 2, "validation_error", "%.*s", STR_ARG(message));
     buf_reset(out);
     buf_z(out, "{\"error\":{");
     json_str(out, "message", message.ptr ? message : STR("the request is not valid"));
@@ -68,10 +71,9 @@ int reply_conflict(struct request *r, const char *fmt, ...)
 
 /* ---- JSON ---- */
 
-int body_read(struct request *r, const char *schema, yyjson_doc **ret)
+static int parse(struct str text, yyjson_doc **ret)
 {
     yyjson_read_err e = {0};
-    struct str text = buf_view(&r->body);
     yyjson_doc *doc = NULL;
     /* The flags promise not to write into the text. */
     if (text.len > 0)
@@ -79,6 +81,30 @@ int body_read(struct request *r, const char *schema, yyjson_doc **ret)
     if (!doc)
         return err_set(E_CORRUPT, "the body is not JSON%s%s", text.len ? ": " : "",
                        text.len ? e.msg : "");
+    *ret = doc;
+    return 0;
+}
+
+int body_object(struct request *r, yyjson_doc **ret)
+{
+    yyjson_doc *doc = NULL;
+    int rc = parse(buf_view(&r->body), &doc);
+    if (rc < 0)
+        return rc;
+    if (!yyjson_is_obj(yyjson_doc_get_root(doc))) {
+        yyjson_doc_free(doc);
+        return err_set(E_CORRUPT, "the body is not a JSON object");
+    }
+    *ret = doc;
+    return 0;
+}
+
+int body_read(struct request *r, const char *schema, yyjson_doc **ret)
+{
+    yyjson_doc *doc = NULL;
+    int rc = parse(buf_view(&r->body), &doc);
+    if (rc < 0)
+        return rc;
     struct schema_problems problems = {.arena = &r->arena};
     schema_check(r->server->schema, schema, yyjson_doc_get_root(doc), &problems);
     if (problems.len > 0) {
@@ -120,50 +146,32 @@ struct str body_json(struct request *r, yyjson_val *value)
 
 /* ---- forms ---- */
 
-struct form {
-    struct form_field *fields;
-    size_t len;
-};
-
-static enum MHD_Result on_field(void *arg, enum MHD_ValueKind kind, const char *key,
-                                const char *filename, const char *type, const char *encoding,
-                                const char *data, uint64_t off, size_t size)
+/* As the last part of that name has it; a name of NULL is that of any file. */
+static void take_part(struct form_field *fields, size_t len, const struct multipart_part *p)
 {
-    const struct form *f = arg;
-    (void)kind;
-    (void)filename;
-    (void)type;
-    (void)encoding;
-    (void)off;
-    for (size_t i = 0; key && i < f->len; i++) {
-        if (strcmp(f->fields[i].name, key) != 0)
+    for (size_t i = 0; i < len; i++) {
+        if (fields[i].name ? !str_eqz(p->name, fields[i].name) : !p->filename.ptr)
             continue;
-        f->fields[i].there = true;
-        buf_append(&f->fields[i].value, data, size);
+        fields[i].there = true;
+        fields[i].value = p->data;
     }
-    return MHD_YES;
 }
 
 int body_form(struct request *r, struct form_field *fields, size_t len)
 {
-    struct form form = {fields, len};
-    for (size_t i = 0; i < len; i++)
-        buf_init(&fields[i].value, fields[i].max);
-    struct MHD_PostProcessor *post = MHD_create_post_processor(r->conn, 64 * 1024, on_field, &form);
-    if (!post)
+    struct multipart_reader reader;
+    struct multipart_part part;
+    int rc;
+    struct str boundary = multipart_boundary(request_header(r, "Content-Type"));
+    if (!boundary.ptr)
         return err_set(E_CORRUPT, "the form has no boundary");
-    enum MHD_Result good = MHD_post_process(post, (const char *)r->body.data, r->body.len);
-    if (MHD_destroy_post_processor(post) != MHD_YES)
-        good = MHD_NO;
-    if (good != MHD_YES)
-        return err_set(E_CORRUPT, "the form is malformed");
-    for (size_t i = 0; i < len; i++) {
-        int rc = buf_finish(&fields[i].value);
-        if (rc == -EMSGSIZE)
-            return reply_field(r, fields[i].name, "too_long", "at most %zu bytes are taken",
-                               fields[i].max);
-        if (rc < 0)
-            return rc;
+    multipart_reader_init(&reader, buf_view(&r->body), boundary);
+    while ((rc = multipart_next(&reader, &part)) > 0)
+        take_part(fields, len, &part);
+    for (size_t i = 0; i < len && rc == 0; i++) {
+        const char *name = fields[i].name ? fields[i].name : "file";
+        if (fields[i].value.len > fields[i].max)
+            return reply_field(r, name, "too_long", "at most %zu bytes are taken", fields[i].max);
     }
-    return 1;
+    return rc < 0 ? rc : 1;
 }

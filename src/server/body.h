@@ -18,6 +18,9 @@ struct schema_problems;
 NODISCARD int body_read(struct request *r, const char *schema, yyjson_doc **ret);
 void body_docp(yyjson_doc **doc); /* for CLEANUP() */
 
+/* The body as any JSON object: 0, E_CORRUPT.  *ret is the caller's to free. */
+NODISCARD int body_object(struct request *r, yyjson_doc **ret);
+
 /* A member's text, in the request's arena; NULL ptr when it is none, or there is no memory. */
 struct str body_text(struct request *r, yyjson_val *object, const char *member);
 /* A member's whole number; `none` when it isn't there or null. */
@@ -25,12 +28,13 @@ int64_t body_number(yyjson_val *object, const char *member, int64_t none);
 /* A value as JSON text in the request's arena; NULL ptr when there is no memory. */
 struct str body_json(struct request *r, yyjson_val *value);
 
-/* A field of multipart/form-data.  The name and `max` are the caller's, the rest is filled in. */
+/* A field of multipart/form-data.  The name (NULL: any file) and `max` are the caller's, the rest
+ * is filled in. */
 struct form_field {
     const char *name;
     size_t max; /* bytes */
     bool there;
-    struct buf value; /* the caller's to finish, also after an error */
+    struct str value; /* within the request's body */
 };
 
 NODISCARD int body_form(struct request *r, struct form_field *fields, size_t len);

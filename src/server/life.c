@@ -70,6 +70,13 @@ int life_add(struct server *s, int64_t id)
     return rc;
 }
 
+int life_add_open(struct server *s, int64_t id, struct arena *a)
+{
+    struct store_run run;
+    int rc = store_get_run(s->store, id, a, &run);
+    return rc < 0 || store_run_ended(run.code) ? rc : life_add(s, id);
+}
+
 int life_check_open(struct server *s, int64_t id)
 {
     pthread_mutex_lock(&s->life.lock);

@@ -38,6 +38,8 @@ void life_fini(struct server *s);
 
 /* A run was created. */
 NODISCARD int life_add(struct server *s, int64_t id);
+/* The same, unless it has ended: a lost answer may be asked for again late. */
+NODISCARD int life_add_open(struct server *s, int64_t id, struct arena *a);
 /* Whether it takes data: 0, E_NOT_FOUND, or E_REFUSED when it has ended; messages set. */
 NODISCARD int life_check_open(struct server *s, int64_t id);
 /* Data has been stored; tells the live streams. */

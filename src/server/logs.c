@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "codec/gzip.h"
+#include "server/body.h"
 #include "server/rights.h"
 #include "server/run_json.h"
 #include "server/tail.h"
@@ -18,11 +19,6 @@
 static const int64_t late_ns = 120 * NS_PER_S;
 
 /* ---- taking lines ---- */
-
-static void doc_free(yyjson_doc **doc)
-{
-    yyjson_doc_free(*doc);
-}
 
 static struct str text_of(yyjson_val *v)
 {
@@ -120,7 +116,7 @@ static int read_streams(struct request *r, struct str text, struct str run, stru
                         size_t *ret_len)
 {
     yyjson_read_err e;
-    CLEANUP(doc_free) yyjson_doc *doc = NULL;
+    CLEANUP(body_docp) yyjson_doc *doc = NULL;
     size_t i, n, max = 0;
     yyjson_val *entry;
     /* The flags promise not to write into the text. */

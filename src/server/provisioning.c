@@ -154,16 +154,6 @@ static int add_secrets(struct request *r, int64_t id, struct start *s)
     return rc;
 }
 
-/* A lost answer may be asked for again when the run has ended already. */
-static int add_open(struct request *r, int64_t id)
-{
-    struct store_run run;
-    int rc = store_get_run(r->server->store, id, &r->arena, &run);
-    if (rc < 0 || store_run_ended(run.code))
-        return rc;
-    return life_add(r->server, id);
-}
-
 int provisioning_start(struct request *r)
 {
     CLEANUP(body_docp) yyjson_doc *doc = NULL;
@@ -193,7 +183,7 @@ int provisioning_start(struct request *r)
     rc = store_create_run(r->server->store, &s.run, &id);
     r->deed_target = str_of(arena_printf(&r->arena, "%lld", (long long)id));
     if (rc == 0)
-        rc = add_open(r, id);
+        rc = life_add_open(r->server, id, &r->arena);
     if (rc == 0)
         rc = add_secrets(r, id, &s);
     if (rc == 0 && s.archive_bytes == 0)
@@ -271,13 +261,6 @@ static int code_of(int64_t error, struct str reason)
     }
 }
 
-static enum store_run_result result_of(int code, bool failed)
-{
-    if (code == RUN_FINISHED)
-        return failed ? RESULT_FAILED : RESULT_PASSED;
-    return code == RUN_ABORTED_BY_THRESHOLD ? RESULT_FAILED : RESULT_ERROR;
-}
-
 static void read_end(struct request *r, yyjson_val *body, const struct store_run *run,
                      struct store_finish *f)
 {
@@ -314,7 +297,7 @@ int provisioning_notify(struct request *r)
         return rc;
     f.thresholds = verdict.thresholds;
     f.thresholds_len = verdict.len;
-    f.result = verdict.unknown ? RESULT_ERROR : result_of(f.state.code, verdict.failed);
+    f.result = verdict.unknown ? RESULT_ERROR : verdict_result(f.state.code, verdict.failed);
     rc = life_change(r->server, id, &f, &repeated);
     if (rc < 0)
         return rc;

@@ -109,7 +109,7 @@ int session_begin(struct request *r, handler_fn *then)
 {
     CLEANUP(body_docp) yyjson_doc *doc = NULL;
     struct store_user user;
-    int rc = v1_parse_json(buf_view(&r->body), &doc);
+    int rc = body_object(r, &doc);
     if (rc < 0)
         return rc;
     yyjson_val *root = yyjson_doc_get_root(doc);
@@ -168,7 +168,7 @@ int session_open(struct request *r)
     if (rc <= 0)
         return rc;
     CLEANUP(body_docp) yyjson_doc *doc = NULL;
-    rc = v1_parse_json(buf_view(&r->body), &doc);
+    rc = body_object(r, &doc);
     if (rc < 0)
         return rc;
     yyjson_val *token = yyjson_obj_get(yyjson_doc_get_root(doc), "token");

@@ -12,176 +12,76 @@
 #include "base/mem.h"
 #include "codec/snappy.h"
 #include "server/archive.h"
+#include "server/body.h"
 #include "server/quota.h"
 #include "server/rights.h"
 #include "server/run_json.h"
 #include "server/verdict.h"
 #include "server/vuh.h"
 
-static void doc_free(yyjson_doc **doc)
-{
-    yyjson_doc_free(*doc);
-}
-
-int v1_parse_json(struct str text, yyjson_doc **ret)
-{
-    yyjson_read_err e;
-    yyjson_doc *doc = NULL;
-    /* The flags promise not to write into the text. */
-    if (text.len > 0)
-        doc = yyjson_read_opts((char *)(uintptr_t)text.ptr, text.len, YYJSON_READ_NOFLAG, NULL, &e);
-    if (!doc)
-        return err_set(E_CORRUPT, "the body is not JSON%s%s", text.len ? ": " : "",
-                       text.len ? e.msg : "");
-    if (!yyjson_is_obj(yyjson_doc_get_root(doc))) {
-        yyjson_doc_free(doc);
-        return err_set(E_CORRUPT, "the body is not a JSON object");
-    }
-    *ret = doc;
-    return 0;
-}
-
 static struct str json_text(yyjson_val *v)
 {
     return yyjson_is_str(v) ? str_new(yyjson_get_str(v), yyjson_get_len(v)) : STR_EMPTY;
 }
 
-/* A whole number, also as k6 writes large ones; `none` when it is something else. */
-static int64_t json_number(yyjson_val *v, int64_t none)
-{
-    if (yyjson_is_int(v))
-        return yyjson_get_sint(v);
-    if (yyjson_is_real(v) && yyjson_get_real(v) >= -9e15 && yyjson_get_real(v) <= 9e15)
-        return (int64_t)yyjson_get_real(v);
-    return none;
-}
-
 /* ---- creating a run ---- */
-
-static struct str write_value(struct arena *a, yyjson_val *v)
-{
-    size_t len = 0;
-    char *text = yyjson_val_write(v, YYJSON_WRITE_NOFLAG, &len);
-    struct str copy = text ? str_new(arena_dup(a, str_new(text, len)), len) : STR_EMPTY;
-    /* yyjson allocates by the C library itself. */
-    free(text); /* allowed: memory of yyjson */
-    return copy;
-}
-
-static int read_archive(struct request *r, struct store_new_run *n)
-{
-    return archive_read(&r->arena, n);
-}
 
 static int create_from_json(struct request *r, struct store_new_run *n)
 {
-    CLEANUP(doc_free) yyjson_doc *doc = NULL;
-    int rc = v1_parse_json(buf_view(&r->body), &doc);
+    CLEANUP(body_docp) yyjson_doc *doc = NULL;
+    int rc = body_object(r, &doc);
     if (rc < 0)
         return rc;
     yyjson_val *root = yyjson_doc_get_root(doc);
-    struct str name = json_text(yyjson_obj_get(root, "name"));
-    n->name = str_new(arena_dup(&r->arena, name), name.len);
-    n->project_id = json_number(yyjson_obj_get(root, "project_id"), 0);
-    n->max_vus = json_number(yyjson_obj_get(root, "vus"), -1);
-    n->estimated_duration = json_number(yyjson_obj_get(root, "duration"), -1);
+    n->name = body_text(r, root, "name");
+    n->project_id = body_number(root, "project_id", 0);
+    n->max_vus = body_number(root, "vus", -1);
+    n->estimated_duration = body_number(root, "duration", -1);
     yyjson_val *thresholds = yyjson_obj_get(root, "thresholds");
     if (yyjson_is_obj(thresholds) && yyjson_obj_size(thresholds) > 0) {
-        struct str text = write_value(&r->arena, thresholds);
+        struct str text = body_json(r, thresholds);
         n->options = str_of(arena_printf(&r->arena, "{\"thresholds\":%.*s}", STR_ARG(text)));
     }
-    return archive_thresholds(&r->arena, thresholds, n);
+    rc = archive_thresholds(&r->arena, thresholds, n);
+    return rc < 0 ? rc : 1;
 }
 
-struct form {
-    struct arena *arena;
-    struct buf name, project_id, vus, duration, upload_only;
-    struct buf file;
-    bool has_file;
-};
-
-static enum MHD_Result on_field(void *arg, enum MHD_ValueKind kind, const char *key,
-                                const char *filename, const char *type, const char *encoding,
-                                const char *data, uint64_t off, size_t size)
-{
-    struct form *f = arg;
-    (void)kind;
-    (void)type;
-    (void)encoding;
-    (void)off;
-    struct {
-        const char *key;
-        struct buf *to;
-    } fields[] = {
-        {"name", &f->name},         {"project_id", &f->project_id},   {"vus", &f->vus},
-        {"duration", &f->duration}, {"upload_only", &f->upload_only},
-    };
-    /* The archive is the one file, whatever its field is called: k6 has used `archive.tar` and
-     * `file`. */
-    if (filename) {
-        buf_append(&f->file, data, size);
-        f->has_file = true;
-        return MHD_YES;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
-        if (key && strcmp(fields[i].key, key) == 0)
-            buf_append(fields[i].to, data, size);
-    }
-    return MHD_YES;
-}
-
-static int64_t form_number(const struct buf *b, int64_t none)
+static int64_t form_number(const struct form_field *f, int64_t none)
 {
     int64_t v = 0;
-    return b->len > 0 && str_to_i64(str_trim(buf_view(b)), &v) == 0 ? v : none;
+    return f->value.len > 0 && str_to_i64(str_trim(f->value), &v) == 0 ? v : none;
 }
 
-static void form_fini(struct form *f)
+static int create_from_form(struct request *r, struct store_new_run *n)
 {
-    buf_fini(&f->name);
-    buf_fini(&f->project_id);
-    buf_fini(&f->vus);
-    buf_fini(&f->duration);
-    buf_fini(&f->upload_only);
-    buf_fini(&f->file);
-}
-
-/* `form` keeps the archive's bytes until the run has been stored. */
-static int create_from_form(struct request *r, struct form *form, struct store_new_run *n)
-{
-    buf_init(&form->name, 4096);
-    buf_init(&form->project_id, 64);
-    buf_init(&form->vus, 64);
-    buf_init(&form->duration, 64);
-    buf_init(&form->upload_only, 64);
-    buf_init(&form->file, SERVER_ARCHIVE_MAX);
-    struct MHD_PostProcessor *post = MHD_create_post_processor(r->conn, 64 * 1024, on_field, form);
-    if (!post)
-        return err_set(E_CORRUPT, "the form has no boundary");
-    enum MHD_Result good = MHD_post_process(post, (const char *)r->body.data, r->body.len);
-    if (MHD_destroy_post_processor(post) != MHD_YES)
-        good = MHD_NO;
-    if (good != MHD_YES)
-        return err_set(E_CORRUPT, "the form is malformed");
-    if (buf_finish(&form->file) < 0)
-        return err_set(E_LIMIT, "the archive is too large, at most %d bytes are taken",
-                       SERVER_ARCHIVE_MAX);
-    n->name = str_new(arena_dup(&r->arena, buf_view(&form->name)), form->name.len);
-    n->project_id = form_number(&form->project_id, 0);
-    n->max_vus = form_number(&form->vus, -1);
-    n->estimated_duration = form_number(&form->duration, -1);
-    n->archive_only = str_eq(buf_view(&form->upload_only), STR("true"));
-    if (!form->has_file)
-        return 0;
-    n->archive = buf_view(&form->file);
-    return read_archive(r, n);
+    enum { NAME, PROJECT, VUS, DURATION, UPLOAD_ONLY, ARCHIVE, FIELDS };
+    struct form_field f[FIELDS] = {
+        [NAME] = {.name = "name", .max = 4096},
+        [PROJECT] = {.name = "project_id", .max = 64},
+        [VUS] = {.name = "vus", .max = 64},
+        [DURATION] = {.name = "duration", .max = 64},
+        [UPLOAD_ONLY] = {.name = "upload_only", .max = 64},
+        /* The one file, whatever its field is called: k6 has used `archive.tar` and `file`. */
+        [ARCHIVE] = {.name = NULL, .max = SERVER_ARCHIVE_MAX},
+    };
+    int rc = body_form(r, f, FIELDS);
+    if (rc <= 0)
+        return rc;
+    n->name = f[NAME].value;
+    n->project_id = form_number(&f[PROJECT], 0);
+    n->max_vus = form_number(&f[VUS], -1);
+    n->estimated_duration = form_number(&f[DURATION], -1);
+    n->archive_only = str_eq(f[UPLOAD_ONLY].value, STR("true"));
+    n->archive = f[ARCHIVE].there ? f[ARCHIVE].value : STR_EMPTY;
+    rc = f[ARCHIVE].there ? archive_read(&r->arena, n) : 0;
+    return rc < 0 ? rc : 1;
 }
 
 /* What a client doesn't say its options do. */
 static void fill_plan(struct store_new_run *n)
 {
     struct vuh_plan plan;
-    CLEANUP(doc_free)
+    CLEANUP(body_docp)
     yyjson_doc *doc = n->archive.len > 0 && n->options.len > 0
                           ? yyjson_read(n->options.ptr, n->options.len, YYJSON_READ_NOFLAG)
                           : NULL;
@@ -226,19 +126,8 @@ static int check_new(const struct store_new_run *n)
     return 0;
 }
 
-/* A lost answer may be asked for again when the run has ended already. */
-static int add_open(struct request *r, int64_t id)
-{
-    struct store_run run;
-    int rc = store_get_run(r->server->store, id, &r->arena, &run);
-    if (rc < 0 || store_run_ended(run.code))
-        return rc;
-    return life_add(r->server, id);
-}
-
 int v1_create_run(struct request *r, bool needs_archive, int64_t *ret_id)
 {
-    CLEANUP(form_fini) struct form form = {.arena = &r->arena};
     struct store_new_run n = {
         .max_vus = -1,
         .estimated_duration = -1,
@@ -249,10 +138,11 @@ int v1_create_run(struct request *r, bool needs_archive, int64_t *ret_id)
     if (n.idempotency_key.len > STORE_KEY_MAX)
         return err_set(E_CONFIG, "K6-Idempotency-Key: at most %d bytes", STORE_KEY_MAX);
     bool json = str_starts(request_header(r, "Content-Type"), STR("application/json"));
-    int rc = json ? create_from_json(r, &n) : create_from_form(r, &form, &n);
-    if (rc == 0)
-        rc = check_new(&n);
-    if (rc == 0 && needs_archive && !form.has_file)
+    int rc = json ? create_from_json(r, &n) : create_from_form(r, &n);
+    if (rc <= 0)
+        return rc;
+    rc = check_new(&n);
+    if (rc == 0 && needs_archive && !n.archive.ptr)
         rc = err_set(E_CONFIG, "file: the archive of the test is needed");
     if (rc < 0)
         return rc;
@@ -264,7 +154,7 @@ int v1_create_run(struct request *r, bool needs_archive, int64_t *ret_id)
     int64_t id = 0;
     rc = store_create_run(r->server->store, &n, &id);
     if (rc == 0)
-        rc = add_open(r, id);
+        rc = life_add_open(r->server, id, &r->arena);
     if (rc < 0)
         return rc;
     *ret_id = id;
@@ -324,29 +214,20 @@ static int read_results(struct arena *a, yyjson_val *all, struct store_finish *f
     return 0;
 }
 
-static enum store_run_result result_of(int code, bool failed)
-{
-    if (code == RUN_FINISHED)
-        return failed ? RESULT_FAILED : RESULT_PASSED;
-    if (code == RUN_ABORTED_BY_THRESHOLD)
-        return RESULT_FAILED;
-    return RESULT_ERROR;
-}
-
 static int read_finish(struct request *r, struct store_finish *f)
 {
-    CLEANUP(doc_free) yyjson_doc *doc = NULL;
-    int rc = v1_parse_json(buf_view(&r->body), &doc);
+    CLEANUP(body_docp) yyjson_doc *doc = NULL;
+    int rc = body_object(r, &doc);
     if (rc < 0)
         return rc;
     yyjson_val *root = yyjson_doc_get_root(doc);
-    int64_t code = json_number(yyjson_obj_get(root, "run_status"), RUN_FINISHED);
+    int64_t code = body_number(root, "run_status", RUN_FINISHED);
     if (code < RUN_FINISHED || code > RUN_ABORTED_BY_LIMIT)
         return err_set(E_CONFIG, "run_status: %lld does not end a run (3 to 9 do)",
                        (long long)code);
-    bool failed = json_number(yyjson_obj_get(root, "result_status"), 0) != 0;
+    bool failed = body_number(root, "result_status", 0) != 0;
     f->state.code = (int)code;
-    f->result = result_of(f->state.code, failed);
+    f->result = verdict_result(f->state.code, failed);
     return read_results(&r->arena, yyjson_obj_get(root, "thresholds"), f);
 }
 
@@ -360,8 +241,8 @@ static int judge(struct request *r, int64_t id, struct store_finish *f)
         return rc;
     f->thresholds = v.thresholds;
     f->thresholds_len = v.len;
-    f->result =
-        v.unknown ? RESULT_ERROR : result_of(f->state.code, v.failed || f->result == RESULT_FAILED);
+    f->result = v.unknown ? RESULT_ERROR
+                          : verdict_result(f->state.code, v.failed || f->result == RESULT_FAILED);
     return 0;
 }
 

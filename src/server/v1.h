@@ -6,16 +6,12 @@
 
 #include "server/server_int.h"
 
-struct yyjson_doc;
-
 int v1_create_test(struct request *r);
 int v1_finish_test(struct request *r);
 int v2_push(struct request *r);
 
 /* What the handlers of other files share. */
 
-/* A JSON object; E_CORRUPT.  *ret is the caller's to free. */
-NODISCARD int v1_parse_json(struct str text, struct yyjson_doc **ret);
 /* Creates the run that the body, JSON or a form, describes.  1; 0: refused (role, limits), and
  * answered. */
 NODISCARD int v1_create_run(struct request *r, bool needs_archive, int64_t *ret_id);

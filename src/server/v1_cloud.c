@@ -4,20 +4,16 @@
 
 #include "base/clock.h"
 #include "server/access.h"
+#include "server/body.h"
 #include "server/run_json.h"
 #include "server/v1.h"
-
-static void doc_free(yyjson_doc **doc)
-{
-    yyjson_doc_free(*doc);
-}
 
 /* ---- starting ---- */
 
 int v1_validate_options(struct request *r)
 {
-    CLEANUP(doc_free) yyjson_doc *doc = NULL;
-    int rc = v1_parse_json(buf_view(&r->body), &doc);
+    CLEANUP(body_docp) yyjson_doc *doc = NULL;
+    int rc = body_object(r, &doc);
     if (rc < 0)
         return rc;
     if (!yyjson_is_obj(yyjson_obj_get(yyjson_doc_get_root(doc), "options")))

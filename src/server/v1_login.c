@@ -12,7 +12,7 @@ int v1_validate_token(struct request *r)
     struct identity who;
     int rc = session_brake(r, STR_EMPTY);
     if (rc > 0)
-        rc = v1_parse_json(buf_view(&r->body), &doc) < 0 ? E_CORRUPT : 1;
+        rc = body_object(r, &doc) < 0 ? E_CORRUPT : 1;
     if (rc <= 0)
         return rc;
     struct str token = body_text(r, yyjson_doc_get_root(doc), "token");

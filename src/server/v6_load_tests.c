@@ -82,8 +82,6 @@ struct test_form {
 
 static void test_form_fini(struct test_form *f)
 {
-    for (size_t i = 0; i < FIELDS; i++)
-        buf_fini(&f->fields[i].value);
     buf_fini(&f->made);
 }
 
@@ -92,7 +90,7 @@ static int read_name(struct request *r, const struct form_field *field, struct s
 {
     if (!field->there)
         return reply_field(r, "name", "required", "is needed");
-    n->name = buf_view(&field->value);
+    n->name = field->value;
     if (!str_is_utf8(n->name))
         return reply_field(r, "name", "bad_characters", "has to be UTF-8");
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -121,8 +119,8 @@ static int read_test(struct request *r, struct test_form *f, struct store_new_te
     if (rc > 0)
         rc = read_name(r, &f->fields[FIELD_NAME], n);
     if (rc > 0 && f->fields[FIELD_SCRIPT].there)
-        rc = script_archive(r, buf_view(&f->fields[FIELD_SCRIPT].value), &f->made, &n->script);
-    struct str version = str_trim(buf_view(&f->fields[FIELD_VERSION].value));
+        rc = script_archive(r, f->fields[FIELD_SCRIPT].value, &f->made, &n->script);
+    struct str version = str_trim(f->fields[FIELD_VERSION].value);
     if (rc > 0 && version.len > 0 && (str_to_i64(version, &n->k6_version) < 0))
         rc = reply_field(r, "k6_version", "wrong_type", "has to be of type integer, or null");
     return rc;

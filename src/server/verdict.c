@@ -76,3 +76,10 @@ int verdict_of_run(struct store *s, int64_t run_id, struct arena *a, struct verd
     ret->unknown = true;
     return 0;
 }
+
+enum store_run_result verdict_result(int code, bool failed)
+{
+    if (code == RUN_FINISHED)
+        return failed ? RESULT_FAILED : RESULT_PASSED;
+    return code == RUN_ABORTED_BY_THRESHOLD ? RESULT_FAILED : RESULT_ERROR;
+}

@@ -20,4 +20,7 @@ struct verdict {
 /* A threshold without data holds, as in k6; one that the server doesn't understand stays open. */
 NODISCARD int verdict_of_run(struct store *s, int64_t run_id, struct arena *a, struct verdict *ret);
 
+/* Of a run that has ended in that state. */
+enum store_run_result verdict_result(int code, bool failed);
+
 #endif
