@@ -313,7 +313,7 @@ static enum log_form form_of(const char *format, FILE *to, bool no_color)
 int log_sink_configure(const char *output, const char *format, bool verbose, bool no_color)
 {
     struct log_target t;
-    FILE *to;
+    FILE *to = NULL;
     struct loki *loki = NULL;
     format = or_env(format, "K6_LOG_FORMAT", "text");
     loki_free(sinks.loki); /* who configures twice means the second */
