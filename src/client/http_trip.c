@@ -226,6 +226,16 @@ static int check_request(struct http_call *k)
     if (k->url->host.len == 0)
         return http_fail_plain(k, err_set(-EINVAL, "http: no Host in request URL"),
                                HTTP_ERROR_DEFAULT);
+    if (k->url->port_beyond) {
+        struct str all = k->url->authority;
+        size_t at = all.len;
+        while (at > 0 && all.ptr[at - 1] != ':')
+            at--;
+        return http_fail_plain(k,
+                               err_set(-EINVAL, "dial tcp: address %.*s: invalid port",
+                                       (int)(all.len - at), all.ptr + at),
+                               HTTP_ERROR_DIAL);
+    }
     return 0;
 }
 

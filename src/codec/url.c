@@ -216,7 +216,8 @@ static int bad_port(struct str text, struct str tail)
     return bad_url(text, "invalid port %.*s after host", STR_ARG(buf_view(&quoted)));
 }
 
-/* Cuts "host:port"; *ret_host keeps brackets, *ret_port is -1 when there is none. */
+/* Cuts "host:port"; *ret_host keeps brackets, *ret_port is -1 when there is none,
+ * 65536 when it is too large. */
 static int split_port(struct str text, struct str hostport, struct str *ret_host, int *ret_port)
 {
     *ret_host = hostport;
@@ -244,7 +245,7 @@ static int split_port(struct str text, struct str hostport, struct str *ret_host
         ok = tail.ptr[i] >= '0' && tail.ptr[i] <= '9';
         port = MIN(port * 10 + (tail.ptr[i] - '0'), 65536);
     }
-    if (!ok || port > 65535)
+    if (!ok)
         return bad_port(text, tail);
     ret_host->len = at;
     *ret_port = tail.len > 1 ? port : -1;
@@ -450,7 +451,8 @@ static int assemble(const struct parts *p, struct str host, int port, struct url
     u.fragment = p->fragment.ptr ? view(u.block, fragment) : STR_EMPTY;
     u.clean = view(u.block, clean);
     u.target = view(u.block, target);
-    u.port = port >= 0 ? (uint16_t)port : default_port(u.scheme);
+    u.port_beyond = port > 65535;
+    u.port = port < 0 ? default_port(u.scheme) : u.port_beyond ? 0 : (uint16_t)port;
     *ret = u;
     return 0;
 }

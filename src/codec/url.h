@@ -26,8 +26,9 @@ struct url {
     struct str clean;    /* text with userinfo masked: for tags and logs */
     struct str target;   /* what a request line says: path or "/", and ?query */
     uint16_t port;       /* given, or the scheme's; 0: neither */
-    bool has_authority;  /* "//" was there */
-    char *block;         /* the memory behind it all */
+    bool port_beyond;   /* the one given is above 65535: no connection, though a URL; `port` is 0 */
+    bool has_authority; /* "//" was there */
+    char *block;        /* the memory behind it all */
 };
 
 /*
