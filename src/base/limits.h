@@ -114,7 +114,9 @@
 #define JS_FROZEN_DEPTH_MAX   100000                     /* arrays and objects within each other in shared data */
 #define JS_SHARED_ARRAYS_MAX  10000                      /* SharedArrays of a script */
 #define JS_SHARED_BYTES_MAX   ((size_t)64 << 30)         /* text of one SharedArray */
-#define JS_SHARED_CACHE_BYTES (64 * 1024)                /* JSON text of the elements that a VU keeps parsed */
+#define JS_SHARED_KEYS_MAX    100000000                  /* distinct keys of one; each costs some 80 bytes */
+#define JS_SHARED_SHAPES_MAX  512                        /* lists of keys that have models in each VU; 300 bytes each there */
+#define JS_SHARED_CACHE_BYTES (64 * 1024)                /* packed bytes of the elements that a VU keeps as values */
 #define JS_SHARED_SLOTS_MAX   1024                       /* such elements */
 #define JS_BASE64_MAX         (1L << 30)                 /* a string is no longer in QuickJS */
 #define JS_CERTIFICATE_BYTES  (4 * 1024 * 1024)          /* PEM text; certificates have a few KB */

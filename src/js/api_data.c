@@ -1,19 +1,27 @@
 /*
  * api_data - k6/data: SharedArray.  k6-surface 2.3.
  *
- * What the script holds is a Proxy around an empty array: so Array.isArray() is true and all of
- * Array.prototype works on it.  Its handler, in C, finds the elements in the program's table
- * (js/shared.h).  An element that was read stays with the VM for the next time, frozen, within a
- * limit in bytes.
+ * What the script holds is an object of a class of its own, for which Array.isArray() is true and
+ * whose prototype is that of arrays.  Its elements are made from the program's pack (js/pack.h)
+ * when they are asked for.  An element that was read stays with the VM for the next time, frozen,
+ * within a limit in bytes.
  */
 #include <errno.h>
 
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "js/frozen.h"
+#include "js/pack.h"
 #include "js/shared.h"
 #include "js/vm_int.h"
+
+/* An array in this VM. */
+struct local {
+    const struct shared_array *array; /* outlives every VM */
+    struct pack_view *view;
+    JSAtom length; /* "length" */
+    struct local *next;
+};
 
 /* An element that was read. */
 struct slot {
@@ -23,14 +31,14 @@ struct slot {
 };
 
 struct data_state {
-    JSValue proxy; /* the constructor */
+    struct local *locals;
 
     /* Element i of an array has one place only; another one there has to go. */
     struct slot *slots;
     uint32_t cap;  /* power of two, or 0 */
     uint32_t used; /* slots that aren't empty */
     uint32_t hand; /* where room is made next */
-    size_t bytes;  /* of their JSON text */
+    size_t bytes;  /* of them in the packs */
 };
 
 /* ---- elements that were read -------------------------------------------------------------------
@@ -45,7 +53,7 @@ static void slot_clear(JSContext *ctx, struct data_state *s, struct slot *slot)
 {
     if (!slot->array)
         return;
-    s->bytes -= shared_array_text(slot->array, slot->index).len;
+    s->bytes -= pack_bytes(slot->array->pack, slot->index);
     s->used--;
     slot->array = NULL;
     JS_FreeValue(ctx, slot->v);
@@ -82,7 +90,7 @@ static void remember(JSContext *ctx, struct data_state *s, const struct shared_a
     slots_grow(ctx, s);
     if (s->cap == 0)
         return;
-    size_t bytes = shared_array_text(a, index).len;
+    size_t bytes = pack_bytes(a->pack, index);
     struct slot *slot = slot_of(s, a, index);
     slot_clear(ctx, s, slot);
     while (s->used > 0 && s->bytes + bytes > JS_SHARED_CACHE_BYTES)
@@ -92,15 +100,16 @@ static void remember(JSContext *ctx, struct data_state *s, const struct shared_a
     s->bytes += bytes;
 }
 
-static JSValue element(JSContext *ctx, const struct shared_array *a, size_t index)
+static JSValue element(JSContext *ctx, struct local *l, size_t index)
 {
     struct data_state *s = js_api_state(ctx, JS_API_DATA);
+    const struct shared_array *a = l->array;
     if (s->cap > 0) {
         struct slot *slot = slot_of(s, a, index);
         if (slot->array == a && slot->index == index)
             return JS_DupValue(ctx, slot->v);
     }
-    JSValue v = frozen_parse(ctx, shared_array_text(a, index));
+    JSValue v = pack_element(ctx, l->view, index);
     if (!JS_IsException(v))
         remember(ctx, s, a, index, v);
     return v;
@@ -108,13 +117,8 @@ static JSValue element(JSContext *ctx, const struct shared_array *a, size_t inde
 
 static void *data_open(JSContext *ctx)
 {
-    struct data_state *s = mem_calloc(1, sizeof *s);
-    if (!s)
-        return NULL;
-    JSValue global = JS_GetGlobalObject(ctx);
-    s->proxy = JS_GetPropertyStr(ctx, global, "Proxy");
-    JS_FreeValue(ctx, global);
-    return s;
+    (void)ctx;
+    return mem_calloc(1, sizeof(struct data_state));
 }
 
 static void data_close(JSContext *ctx, void *state)
@@ -122,178 +126,168 @@ static void data_close(JSContext *ctx, void *state)
     struct data_state *s = state;
     for (uint32_t i = 0; i < s->cap; i++)
         slot_clear(ctx, s, &s->slots[i]);
-    JS_FreeValue(ctx, s->proxy);
+    for (struct local *l = s->locals; l;) {
+        struct local *next = l->next;
+        pack_view_free(ctx, l->view);
+        JS_FreeAtom(ctx, l->length);
+        mem_free(l);
+        l = next;
+    }
     mem_free(s->slots);
     mem_free(s);
 }
 
-/* ---- the handler of the Proxy ------------------------------------------------------------------
+/* ---- the class ---------------------------------------------------------------------------------
  */
 
-/* Its opaque is the struct shared_array, which outlives every VM. */
-static JSClassID handler_class;
-static const JSClassDef handler_def = {.class_name = "SharedArrayHandler"};
+/* Its opaque is the struct local, which the state has. */
+static JSClassID array_class;
 
-static const struct shared_array *array_of(JSContext *ctx, JSValueConst handler)
+enum key_kind { KEY_ELEMENT, KEY_LENGTH, KEY_OTHER };
+
+static enum key_kind kind_of(JSContext *ctx, const struct local *l, JSAtom key, uint32_t *ret)
 {
-    return JS_GetOpaque2(ctx, handler, handler_class);
+    if (JS_AtomToIndex(ctx, ret, key))
+        return *ret < l->array->pack->len ? KEY_ELEMENT : KEY_OTHER;
+    return key == l->length ? KEY_LENGTH : KEY_OTHER;
 }
 
-enum key_kind { KEY_ELEMENT, KEY_BEYOND, KEY_LENGTH, KEY_OTHER };
-
-/* What a property key, a string or a symbol, means for an array.  -1: an exception is pending. */
-static int key_kind(JSContext *ctx, const struct shared_array *a, JSValueConst key, size_t *ret)
+static int own_property(JSContext *ctx, JSPropertyDescriptor *desc, JSValueConst object, JSAtom key)
 {
-    enum { INDEX_DIGITS_MAX = 10 };
-    if (!JS_IsString(key))
-        return KEY_OTHER;
-    CLEANUP(js_text_fini) struct js_text text = {0};
-    if (js_text_of(ctx, key, &text) < 0)
+    struct local *l = JS_GetOpaque(object, array_class);
+    uint32_t index;
+    enum key_kind kind = kind_of(ctx, l, key, &index);
+    if (kind == KEY_OTHER)
+        return 0;
+    if (!desc)
+        return 1;
+    *desc = (JSPropertyDescriptor){
+        .flags = kind == KEY_ELEMENT ? JS_PROP_C_W_E : JS_PROP_WRITABLE, /* as k6 shows them */
+        .value = kind == KEY_ELEMENT ? element(ctx, l, index)
+                                     : JS_NewInt64(ctx, (int64_t)l->array->pack->len),
+        .getter = JS_UNDEFINED,
+        .setter = JS_UNDEFINED,
+    };
+    return JS_IsException(desc->value) ? -1 : 1;
+}
+
+static int own_names(JSContext *ctx, JSPropertyEnum **ret, uint32_t *ret_len, JSValueConst object)
+{
+    const struct local *l = JS_GetOpaque(object, array_class);
+    uint32_t len = (uint32_t)l->array->pack->len;
+    JSPropertyEnum *names = js_mallocz(ctx, ((size_t)len + 1) * sizeof *names);
+    if (!names)
         return -1;
-    struct str s = text.s;
-    if (str_eqz(s, "length"))
-        return KEY_LENGTH;
-    if (s.len == 0 || s.len > INDEX_DIGITS_MAX || (s.len > 1 && s.ptr[0] == '0'))
-        return KEY_OTHER;
-    size_t index = 0;
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] < '0' || s.ptr[i] > '9')
-            return KEY_OTHER;
-        index = index * 10 + (size_t)(s.ptr[i] - '0');
-    }
-    *ret = index;
-    return index < a->len ? KEY_ELEMENT : KEY_BEYOND;
+    for (uint32_t i = 0; i < len; i++)
+        names[i] = (JSPropertyEnum){.is_enumerable = 1, .atom = JS_NewAtomUInt32(ctx, i)};
+    names[len].atom = JS_DupAtom(ctx, l->length);
+    *ret = names;
+    *ret_len = len + 1;
+    return 0;
 }
 
-static JSValue trap_get(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+static int refuse(JSContext *ctx)
 {
-    (void)argc;
-    const struct shared_array *a = array_of(ctx, this_val);
-    size_t index = 0;
-    int kind = a ? key_kind(ctx, a, argv[1], &index) : -1;
-    if (kind == KEY_ELEMENT)
-        return element(ctx, a, index);
-    if (kind == KEY_LENGTH)
-        return JS_NewInt64(ctx, (int64_t)a->len);
-    if (kind < 0)
-        return JS_EXCEPTION;
-    JSAtom atom = JS_ValueToAtom(ctx, argv[1]); /* a method, most likely */
-    JSValue v = atom == JS_ATOM_NULL ? JS_EXCEPTION : JS_GetProperty(ctx, argv[0], atom);
-    JS_FreeAtom(ctx, atom);
-    return v;
+    js_throw_type(ctx, "SharedArray is immutable");
+    return -1;
 }
 
-static JSValue trap_has(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+static int on_delete(JSContext *ctx, JSValueConst object, JSAtom key)
 {
-    (void)argc;
-    const struct shared_array *a = array_of(ctx, this_val);
-    size_t index = 0;
-    int kind = a ? key_kind(ctx, a, argv[1], &index) : -1;
-    if (kind < 0)
-        return JS_EXCEPTION;
-    if (kind != KEY_OTHER)
-        return JS_NewBool(ctx, kind != KEY_BEYOND);
-    JSAtom atom = JS_ValueToAtom(ctx, argv[1]);
-    int has = atom == JS_ATOM_NULL ? -1 : JS_HasProperty(ctx, argv[0], atom);
-    JS_FreeAtom(ctx, atom);
-    return has < 0 ? JS_EXCEPTION : JS_NewBool(ctx, has);
+    (void)object;
+    (void)key;
+    return refuse(ctx);
 }
 
-static JSValue descriptor(JSContext *ctx, JSValue value, bool is_element)
+static int on_define(JSContext *ctx, JSValueConst object, JSAtom key, JSValueConst value,
+                     JSValueConst getter, JSValueConst setter, int flags)
 {
-    JSValue d = JS_IsException(value) ? value : JS_NewObject(ctx);
-    if (JS_IsException(d)) {
-        JS_FreeValue(ctx, value);
-        return d;
-    }
-    if (JS_DefinePropertyValueStr(ctx, d, "value", value, JS_PROP_C_W_E) < 0 ||
-        JS_DefinePropertyValueStr(ctx, d, "writable", JS_TRUE, JS_PROP_C_W_E) < 0 ||
-        JS_DefinePropertyValueStr(ctx, d, "enumerable", JS_NewBool(ctx, is_element),
-                                  JS_PROP_C_W_E) < 0 ||
-        JS_DefinePropertyValueStr(ctx, d, "configurable", JS_NewBool(ctx, is_element),
-                                  JS_PROP_C_W_E) < 0) {
-        JS_FreeValue(ctx, d);
-        return JS_EXCEPTION;
-    }
-    return d;
+    (void)object;
+    (void)key;
+    (void)value;
+    (void)getter;
+    (void)setter;
+    (void)flags;
+    return refuse(ctx);
 }
 
-/* What a Proxy may say of properties that its target hasn't, they must be configurable; of
- * `length`, which the target has, they must not. */
-static JSValue trap_descriptor(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+static int on_set(JSContext *ctx, JSValueConst object, JSAtom key, JSValueConst value,
+                  JSValueConst receiver, int flags)
 {
-    (void)argc;
-    const struct shared_array *a = array_of(ctx, this_val);
-    size_t index = 0;
-    int kind = a ? key_kind(ctx, a, argv[1], &index) : -1;
-    if (kind == KEY_ELEMENT)
-        return descriptor(ctx, element(ctx, a, index), true);
-    if (kind == KEY_LENGTH)
-        return descriptor(ctx, JS_NewInt64(ctx, (int64_t)a->len), false);
-    return kind < 0 ? JS_EXCEPTION : JS_UNDEFINED;
+    (void)object;
+    (void)key;
+    (void)value;
+    (void)receiver;
+    (void)flags;
+    return refuse(ctx);
 }
 
-static JSValue trap_keys(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+static int on_set_prototype(JSContext *ctx, JSValueConst object, JSValueConst prototype)
 {
-    (void)argc;
-    (void)argv;
-    const struct shared_array *a = array_of(ctx, this_val);
-    JSValue keys = a ? JS_NewArray(ctx) : JS_EXCEPTION;
-    if (JS_IsException(keys))
-        return keys;
-    for (size_t i = 0; i <= a->len; i++) {
-        JSValue number = JS_NewInt64(ctx, (int64_t)i);
-        JSValue key = i < a->len ? JS_ToString(ctx, number) : JS_NewString(ctx, "length");
-        if (JS_DefinePropertyValueUint32(ctx, keys, (uint32_t)i, key, JS_PROP_C_W_E) < 0 ||
-            (i % 4096 == 0 && js_check_slice(ctx) < 0)) {
-            JS_FreeValue(ctx, keys);
-            return JS_EXCEPTION;
-        }
-    }
-    return keys;
+    (void)object;
+    (void)prototype;
+    return refuse(ctx);
 }
 
-static JSValue trap_write(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv)
+static int on_prevent_extensions(JSContext *ctx, JSValueConst object)
 {
-    (void)this_val;
-    (void)argc;
-    (void)argv;
-    return js_throw_type(ctx, "SharedArray is immutable");
+    (void)object;
+    return refuse(ctx);
 }
 
-static const JSCFunctionListEntry traps[] = {
-    JS_CFUNC_DEF("defineProperty", 3, trap_write),
-    JS_CFUNC_DEF("deleteProperty", 2, trap_write),
-    JS_CFUNC_DEF("get", 3, trap_get),
-    JS_CFUNC_DEF("getOwnPropertyDescriptor", 2, trap_descriptor),
-    JS_CFUNC_DEF("has", 2, trap_has),
-    JS_CFUNC_DEF("ownKeys", 1, trap_keys),
-    JS_CFUNC_DEF("preventExtensions", 1, trap_write),
-    JS_CFUNC_DEF("set", 4, trap_write),
-    JS_CFUNC_DEF("setPrototypeOf", 2, trap_write),
+static const JSClassExoticMethods array_methods = {
+    .get_own_property = own_property,
+    .get_own_property_names = own_names,
+    .delete_property = on_delete,
+    .define_own_property = on_define,
+    .set_property = on_set,
+    .set_prototype = on_set_prototype,
+    .prevent_extensions = on_prevent_extensions,
 };
+static const JSClassDef array_def = {
+    .class_name = "SharedArray",
+    .exotic = (JSClassExoticMethods *)(uintptr_t)&array_methods,
+};
+
+static struct local *local_of(JSContext *ctx, const struct shared_array *a)
+{
+    struct data_state *s = js_api_state(ctx, JS_API_DATA);
+    for (struct local *l = s->locals; l; l = l->next)
+        if (l->array == a)
+            return l;
+    struct local *l = mem_calloc(1, sizeof *l);
+    if (!l || pack_view_new(a->pack, &l->view) < 0) {
+        mem_free(l);
+        JS_ThrowOutOfMemory(ctx);
+        return NULL;
+    }
+    l->array = a;
+    l->length = JS_NewAtomLen(ctx, "length", 6);
+    l->next = s->locals;
+    s->locals = l;
+    return l;
+}
 
 static JSValue wrap(JSContext *ctx, const struct shared_array *a)
 {
-    struct data_state *s = js_api_state(ctx, JS_API_DATA);
-    JSValue target = JS_NewArray(ctx);
-    JSValue handler = JS_NewObjectClass(ctx, (int)handler_class);
-    JSValue v = JS_EXCEPTION;
-    if (!JS_IsException(target) && !JS_IsException(handler)) {
-        JS_SetOpaque(handler, (void *)(uintptr_t)a);
-        JSValueConst argv[] = {target, handler};
-        v = JS_CallConstructor(ctx, s->proxy, 2, argv);
-    }
-    JS_FreeValue(ctx, target);
-    JS_FreeValue(ctx, handler);
+    struct local *l = local_of(ctx, a);
+    JSValue v = l ? JS_NewObjectClass(ctx, (int)array_class) : JS_EXCEPTION;
+    if (!JS_IsException(v))
+        JS_SetOpaque(v, l);
     return v;
 }
 
 /* ---- building -----------------------------------------------------------------------------------
  */
 
-/* Appends JSON.stringify(array[i]); what it leaves out is null, as within an array. */
-static int append_element(JSContext *ctx, JSValueConst array, uint32_t i, struct buf *out)
+static int on_turn(void *arg)
+{
+    return js_check_slice(arg);
+}
+
+/* Adds JSON.stringify(array[i]); what it leaves out is null, as within an array.  0, or -1 with an
+ * exception pending. */
+static int add_element(JSContext *ctx, JSValueConst array, uint32_t i, struct pack_builder *b)
 {
     JSValue v = JS_GetPropertyUint32(ctx, array, i);
     JSValue json = JS_IsException(v) ? v : JS_JSONStringify(ctx, v, JS_UNDEFINED, JS_UNDEFINED);
@@ -301,30 +295,33 @@ static int append_element(JSContext *ctx, JSValueConst array, uint32_t i, struct
     if (JS_IsException(json))
         return -1;
     CLEANUP(js_text_fini) struct js_text text = {0};
-    int rc = 0;
-    if (JS_IsUndefined(json))
-        buf_z(out, "null");
-    else if ((rc = js_text_of(ctx, json, &text)) == 0)
-        buf_str(out, text.s);
+    bool nothing = JS_IsUndefined(json);
+    int rc = nothing ? 0 : js_text_of(ctx, json, &text);
     JS_FreeValue(ctx, json);
-    return rc < 0 ? rc : js_check_slice(ctx);
+    if (rc < 0)
+        return rc;
+    rc = pack_add(b, nothing ? STR("null") : text.s, on_turn, ctx);
+    if (rc < -1)
+        js_throw_err(ctx, rc);
+    return rc < 0 ? -1 : js_check_slice(ctx);
 }
 
-/* Element by element, so that no more than one of them is there as text twice.  `at` has len + 1
- * places.  0, or -1 with an exception pending. */
-static int append_elements(JSContext *ctx, JSValueConst array, size_t len, struct buf *out,
-                           size_t *at)
+/* Element by element, so that no more than one of them is there as text. */
+static struct pack *pack_array(JSContext *ctx, JSValueConst array, int64_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        at[i] = out->len;
-        if (append_element(ctx, array, (uint32_t)i, out) < 0)
-            return -1;
+    struct pack_builder *b;
+    struct pack *pack = NULL;
+    if (pack_builder_new(&b) < 0) {
+        JS_ThrowOutOfMemory(ctx);
+        return NULL;
     }
-    at[len] = out->len;
-    int rc = buf_finish(out);
-    if (rc < 0)
-        js_throw_err(ctx, rc);
-    return rc < 0 ? -1 : 0;
+    int rc = 0;
+    for (int64_t i = 0; rc == 0 && i < len; i++)
+        rc = add_element(ctx, array, (uint32_t)i, b);
+    if (rc == 0 && pack_finish(b, &pack) < 0)
+        JS_ThrowOutOfMemory(ctx);
+    pack_builder_free(b);
+    return pack;
 }
 
 static struct shared_array *from_array(JSContext *ctx, JSValueConst array)
@@ -333,21 +330,10 @@ static struct shared_array *from_array(JSContext *ctx, JSValueConst array)
     int64_t len = 0;
     int rc = JS_IsException(length) ? -1 : JS_ToInt64(ctx, &len, length);
     JS_FreeValue(ctx, length);
-    if (rc < 0)
-        return NULL;
-    size_t *at = mem_calloc((size_t)len + 1, sizeof *at);
-    if (!at) {
-        JS_ThrowOutOfMemory(ctx);
-        return NULL;
-    }
+    struct pack *pack = rc < 0 ? NULL : pack_array(ctx, array, len);
     struct shared_array *a = NULL;
-    CLEANUP(buf_fini) struct buf text;
-    buf_init(&text, JS_SHARED_BYTES_MAX);
-    rc = append_elements(ctx, array, (size_t)len, &text, at);
-    if (rc == 0 && shared_array_new(&text, at, (size_t)len, &a) < 0)
+    if (pack && shared_array_new(pack, &a) < 0)
         JS_ThrowOutOfMemory(ctx);
-    if (!a)
-        mem_free(at);
     return a;
 }
 
@@ -443,13 +429,14 @@ static int define_constructor(JSContext *ctx, JSValueConst object)
 
 static int data_fill(JSContext *ctx, JSValueConst object)
 {
-    if (js_class_register(ctx, &handler_class, &handler_def) < 0)
+    if (js_class_register(ctx, &array_class, &array_def) < 0)
         return -1;
-    JSValue proto = JS_NewObject(ctx);
-    if (JS_IsException(proto))
+    JS_SetClassArray(JS_GetRuntime(ctx), array_class);
+    JSValue array = JS_NewArray(ctx);
+    if (JS_IsException(array))
         return -1;
-    JS_SetPropertyFunctionList(ctx, proto, traps, ARRAY_LEN(traps));
-    JS_SetClassProto(ctx, handler_class, proto);
+    JS_SetClassProto(ctx, array_class, JS_GetPrototype(ctx, array));
+    JS_FreeValue(ctx, array);
     return define_constructor(ctx, object);
 }
 

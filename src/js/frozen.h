@@ -14,4 +14,8 @@
  */
 YIELDS JSValue frozen_parse(JSContext *ctx, struct str json);
 
+/* Makes an array or object whose properties were defined as unchangeable one that stays so. 0, or
+ * -1 with an exception pending. */
+int frozen_close(JSContext *ctx, JSValueConst v, bool is_array);
+
 #endif

@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "js/pack.h"
 
 struct shared_arrays {
     pthread_mutex_t lock; /* of all below */
@@ -82,18 +83,14 @@ int shared_arrays_end(struct shared_arrays *s, struct str name, struct shared_ar
     return rc == -E2BIG ? err_set(E_LIMIT, "more than %d SharedArrays", JS_SHARED_ARRAYS_MAX) : rc;
 }
 
-int shared_array_new(struct buf *text, size_t *at, size_t len, struct shared_array **ret)
+int shared_array_new(struct pack *pack, struct shared_array **ret)
 {
     struct shared_array *a = mem_calloc(1, sizeof *a);
-    if (!a)
+    if (!a) {
+        pack_free(pack);
         return -ENOMEM;
-    size_t bytes;
-    a->text = buf_take(text, &bytes);
-    /* What growing has taken too much is given back; it isn't bad when that fails. */
-    uint8_t *exact = bytes > 0 ? mem_realloc(a->text, bytes) : NULL;
-    a->text = exact ? exact : a->text;
-    a->at = at;
-    a->len = len;
+    }
+    a->pack = pack;
     *ret = a;
     return 0;
 }
@@ -102,7 +99,6 @@ void shared_array_free(struct shared_array *a)
 {
     if (!a)
         return;
-    mem_free(a->text);
-    mem_free(a->at);
+    pack_free(a->pack);
     mem_free(a);
 }

@@ -126,6 +126,19 @@ static void test_values(void **state)
          "export default function () { let x = s[0], n = 0; while (typeof x === 'object') { "
          "x = x[0] || x.x; n++ } console.log(n, x) }",
          "info 500 1\n"},
+        /* More lists of keys than have models, and arrays of all lengths; all of them frozen. */
+        {"import { SharedArray } from 'k6/data';"
+         "const make = () => Array.from({ length: 2000 }, (_, i) => ({ ['k' + i]: i, n: { ['q' + i "
+         "% "
+         "700]: [i, { i }], '7': 1 }, list: Array.from({ length: i % 40 }, (_, j) => ({ j })) }));"
+         "const s = new SharedArray('v', make);"
+         "const deep = (v) => typeof v !== 'object' || (Object.isFrozen(v) && "
+         "Object.values(v).every(deep));"
+         "export default function () { const w = make(); let bad = 0; for (let n = 0; n < 3000; "
+         "n++) "
+         "{ const i = n * 7919 % 2000; if (JSON.stringify(s[i]) !== JSON.stringify(w[i]) || "
+         "!deep(s[i]) || Array.isArray(s[i].list) !== true) bad++ } console.log(bad, s.length) }",
+         "info 0 2000\n"},
     };
     check_says(cases, ARRAY_LEN(cases));
 }
