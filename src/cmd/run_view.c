@@ -215,12 +215,14 @@ void run_view_describe(const struct run_view *v, const struct run_status *s, con
     buf_init(&outputs, CMD_PROGRESS_BYTES);
     buf_init(&plain, CMD_PROGRESS_BYTES);
     join_outputs(s, &outputs);
-    struct progress_scenario_text *texts = mem_calloc(s->scenarios_len + 1, sizeof *texts);
+    size_t len = s->all != NULL ? s->all_len : s->scenarios_len;
+    struct progress_scenario_text *texts = mem_calloc(len + 1, sizeof *texts);
     if (texts == NULL)
         return;
-    for (size_t i = 0; i < s->scenarios_len; i++) {
-        texts[i].name = s->scenarios[i].config->name;
-        texts[i].description = describe_one(s->scenarios[i].config, s->segment);
+    for (size_t i = 0; i < len; i++) {
+        const struct scenario *config = s->all != NULL ? s->all[i] : s->scenarios[i].config;
+        texts[i].name = config->name;
+        texts[i].description = describe_one(config, s->segment);
         if (texts[i].description == NULL)
             texts[i].description = "";
     }
@@ -232,11 +234,11 @@ void run_view_describe(const struct run_view *v, const struct run_status *s, con
         .vus_most = s->vus_max,
         .longest_ns = s->duration_max_ns,
         .scenarios = texts,
-        .scenarios_len = s->scenarios_len,
+        .scenarios_len = len,
     };
     progress_describe(&plain, v->color, &d);
     progress_tty_lines(out, v->terminal.tty, buf_view(&plain));
-    for (size_t i = 0; i < s->scenarios_len; i++)
+    for (size_t i = 0; i < len; i++)
         if (texts[i].description[0] != '\0')
             mem_free((void *)(uintptr_t)texts[i].description);
     mem_free(texts);

@@ -214,7 +214,7 @@ static void dispatch_all(struct arrival *a)
     int64_t due;
     arrival_pace(ps->config, &pace);
     for (int64_t i = w->index; !w->aborted; i += w->run->workers_len) {
-        if (!pace_arrival_due(&pace, segment_global(&ps->arrivals, i), &due))
+        if (!pace_arrival_due(&pace, segment_global(&ps->dealt, i), &due))
             return;
         due += w->start_ns + ps->start_ns;
         int rc = wait_due(due);

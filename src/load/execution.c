@@ -40,8 +40,7 @@ static void begin_iteration(struct js_host *h)
 
 static uint64_t number_in_test(const struct run *r, const struct vu *v)
 {
-    const struct segment *seg =
-        arrival_is(v->scenario->config) ? &v->scenario->arrivals : &r->segment;
+    const struct segment *seg = v->scenario->dealt.cycle != 0 ? &v->scenario->dealt : &r->segment;
     return (uint64_t)segment_global(seg, (int64_t)v->number);
 }
 

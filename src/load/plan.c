@@ -19,17 +19,6 @@ static int by_start_and_name(const void *a, const void *b)
     return strcmp(x->config->name, y->config->name);
 }
 
-static int shared_count(const struct scenario *s, const struct segment *seg, uint64_t *ret)
-{
-    struct segment by_vus;
-    int rc = segment_by_value(seg, scenario_vus(s), &by_vus);
-    if (rc < 0)
-        return rc;
-    *ret = (uint64_t)segment_scale(&by_vus, scenario_iterations(s));
-    segment_fini(&by_vus);
-    return 0;
-}
-
 static bool is_arrival(const struct scenario *s)
 {
     return s->type == EXECUTOR_CONSTANT_ARRIVAL_RATE || s->type == EXECUTOR_RAMPING_ARRIVAL_RATE;
@@ -54,14 +43,15 @@ static int add_scenario(struct plan *p, const struct scenario *s, const struct s
     ps.stop_ns = ps.start_ns + scenario_duration_ns(s);
     ps.end_ns = scenario_end_ns(s);
     if (s->type == EXECUTOR_SHARED_ITERATIONS) {
-        int rc = shared_count(s, seg, &ps.iterations);
+        int rc = segment_by_value(seg, scenario_vus(s), &ps.dealt);
         if (rc < 0)
             return rc;
+        ps.iterations = (uint64_t)segment_scale(&ps.dealt, scenario_iterations(s));
     } else if (s->type == EXECUTOR_PER_VU_ITERATIONS) {
         ps.iterations = (uint64_t)scenario_iterations(s);
     } else if (is_arrival(s)) {
         ps.vus_planned = (uint32_t)segment_scale(seg, s->pre_allocated_vus.value);
-        int rc = segment_by_value(seg, scenario_vus(s), &ps.arrivals);
+        int rc = segment_by_value(seg, scenario_vus(s), &ps.dealt);
         if (rc < 0)
             return rc;
     }
@@ -293,11 +283,33 @@ static int index_by_vu(struct plan *p)
     return 0;
 }
 
+static int all_by_start_and_name(const void *a, const void *b)
+{
+    struct plan_scenario x = {.config = *(const struct scenario *const *)a};
+    struct plan_scenario y = {.config = *(const struct scenario *const *)b};
+    x.start_ns = scenario_start_ns(x.config);
+    y.start_ns = scenario_start_ns(y.config);
+    return by_start_and_name(&x, &y);
+}
+
+static int list_all(struct plan *p, const struct options *o)
+{
+    p->all = mem_calloc(o->scenarios.len + 1, sizeof *p->all);
+    if (p->all == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < o->scenarios.len; i++)
+        p->all[p->all_len++] = &o->scenarios.items[i];
+    if (p->all_len > 0)
+        qsort(p->all, p->all_len, sizeof *p->all, all_by_start_and_name);
+    return 0;
+}
+
 void plan_fini(struct plan *p)
 {
     for (size_t i = 0; i < p->scenarios_len; i++)
-        segment_fini(&p->scenarios[i].arrivals);
+        segment_fini(&p->scenarios[i].dealt);
     mem_free(p->scenarios);
+    mem_free(p->all);
     mem_free(p->windows);
     mem_free(p->first);
     *p = (struct plan){0};
@@ -308,7 +320,7 @@ int plan_make(const struct options *o, const struct segment *seg, struct plan *r
     struct plan p = {0};
     size_t cap = 0;
     p.scenarios = mem_calloc(o->scenarios.len + 1, sizeof *p.scenarios);
-    int rc = p.scenarios == NULL ? -ENOMEM : 0;
+    int rc = p.scenarios == NULL ? -ENOMEM : list_all(&p, o);
     for (size_t i = 0; rc == 0 && i < o->scenarios.len; i++)
         rc = add_scenario(&p, &o->scenarios.items[i], seg);
     if (rc == 0)

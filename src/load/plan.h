@@ -35,13 +35,15 @@ struct plan_scenario {
     uint32_t vus;                      /* here, most at the same time */
     uint32_t vus_planned;              /* of them made beforehand; fewer only with arrival rates */
     uint32_t first_extra;              /* arrival rates: virtual user of index vus_planned */
-    struct segment arrivals;           /* arrival rates: which iterations are due here */
+    struct segment dealt;              /* arrival rates, shared: which iterations are due here */
     uint64_t iterations;               /* shared: of all here; per-vu: of each; else 0 */
 };
 
 struct plan {
     struct plan_scenario *scenarios; /* that have work here; sorted by (startTime, name) */
     size_t scenarios_len;
+    const struct scenario **all; /* those without work here, too; in the same order */
+    size_t all_len;
     struct window *windows; /* sorted by (vu, start) */
     size_t windows_len;
     size_t *first;     /* [vu]: its first window; [vus_most]: windows_len */

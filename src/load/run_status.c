@@ -86,7 +86,7 @@ static void fill_scenario(struct run *r, size_t at, int64_t now_ns, struct scena
     if (arrival_is(ps->config)) {
         struct pace_arrival pace;
         arrival_pace(ps->config, &pace);
-        s->rate = pace_arrival_rate(&pace, s->elapsed_ns) * segment_share(&r->segment);
+        s->rate = pace_arrival_rate(&pace, s->elapsed_ns) * segment_share(&ps->dealt);
     }
     s->progress = s->waiting_ns > 0 ? 0 : progress_of(s);
     if (over)
@@ -114,6 +114,8 @@ void run_status_fill(struct run *r, struct run_status *s)
         .vus_max = r->plan.vus_most,
         .scenarios = r->scenario_status,
         .scenarios_len = r->plan.scenarios_len,
+        .all = r->plan.all,
+        .all_len = r->plan.all_len,
     };
     sum_iterations(r, s);
     int64_t since_zero = r->zero_ns != 0 ? s->elapsed_ns - (r->zero_ns - r->start_ns) : -1;

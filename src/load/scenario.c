@@ -312,7 +312,11 @@ static void describe_facts(const struct scenario *s, const struct segment *seg, 
 static double rate_per_s(const struct scenario *s, const struct segment *seg, int64_t rate)
 {
     double unit = (double)dur_or(s->time_unit, NS_PER_S) / (double)NS_PER_S;
-    return (double)rate / unit * segment_share(seg);
+    int64_t most = scenario_vus(s); /* its iterations are dealt out as its virtual users are ... */
+    double share = most > 0 ? (double)segment_scale(seg, most) / (double)most : 0;
+    if (s->type == EXECUTOR_RAMPING_ARRIVAL_RATE) /* ... which k6 says of constant rates only */
+        share = segment_share(seg);
+    return (double)rate / unit * share;
 }
 
 static int64_t shared_iterations(const struct scenario *s, const struct segment *seg)

@@ -99,9 +99,8 @@ static int deal(struct segment *s)
     for (uint32_t e = 0; rc == 0 && e < s->cycle; e++)
         for (uint32_t k = 0; k < s->parts; k++) {
             uint32_t p = order[k];
-            uint64_t due =
-                s->shares[p] == 0 ? UINT64_MAX : (uint64_t)taken[p] * s->cycle / s->shares[p];
-            if (due > e)
+            /* taken * cycle / share <= e, as fractions */
+            if (s->shares[p] == 0 || (uint64_t)taken[p] * s->cycle > (uint64_t)e * s->shares[p])
                 continue;
             taken[p]++;
             if (p == s->part)

@@ -57,6 +57,8 @@ struct run_status {
     uint64_t iterations_full, iterations_interrupted;
     const struct scenario_status *scenarios; /* sorted by (startTime, name) */
     size_t scenarios_len;
+    const struct scenario *const *all; /* those without work here, too; NULL: the same */
+    size_t all_len;
 };
 
 #endif

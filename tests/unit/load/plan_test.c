@@ -177,6 +177,51 @@ static void test_arrival_extras(void **state)
     planned_fini(&p);
 }
 
+/* maxVUs of them are there from the beginning; without a duration it has no end, and the others'
+ * lengths are what the test's is. */
+static void test_external(void **state)
+{
+    (void)state;
+    struct planned p;
+    plan_of(&p,
+            "{\"scenarios\":{\"e\":{\"executor\":\"externally-controlled\",\"vus\":2,\"maxVUs\":5,"
+            "\"duration\":\"0\",\"startTime\":\"1s\"},\"v\":{\"executor\":\"constant-vus\","
+            "\"vus\":3,\"duration\":\"2s\",\"gracefulStop\":\"0s\"}}}",
+            NULL);
+    assert_int_equal(p.plan.vus, 8);
+    assert_int_equal(p.plan.vus_most, 8);
+    assert_int_equal(p.plan.end_ns, 2 * NS_PER_S);
+    assert_int_equal(p.plan.scenarios[1].vus, 5);
+    assert_int_equal(p.plan.scenarios[1].stop_ns, PLAN_FOREVER_NS);
+    check_sound(&p.plan);
+    planned_fini(&p);
+    /* One that ends gives its virtual users to what comes after it. */
+    plan_of(&p,
+            "{\"scenarios\":{\"e\":{\"executor\":\"externally-controlled\",\"vus\":5,"
+            "\"duration\":\"1s\"},\"v\":{\"executor\":\"constant-vus\",\"vus\":3,\"duration\":"
+            "\"2s\",\"startTime\":\"1s\"}}}",
+            NULL);
+    assert_int_equal(p.plan.vus, 5);
+    check_sound(&p.plan);
+    planned_fini(&p);
+}
+
+/* What has no work here is in the list of all, and nowhere else. */
+static void test_all(void **state)
+{
+    (void)state;
+    struct planned p;
+    plan_of(&p,
+            "{\"scenarios\":{\"b\":{\"executor\":\"constant-vus\",\"vus\":1,\"duration\":\"1s\"},"
+            "\"a\":{\"executor\":\"constant-vus\",\"vus\":4,\"duration\":\"1s\"}}}",
+            "3/4:1");
+    assert_int_equal(p.plan.scenarios_len, 1);
+    assert_string_equal(p.plan.scenarios[0].config->name, "a");
+    assert_int_equal(p.plan.all_len, 2);
+    assert_string_equal(p.plan.all[1]->name, "b");
+    planned_fini(&p);
+}
+
 static void test_too_big(void **state)
 {
     (void)state;
@@ -196,6 +241,8 @@ int main(void)
         cmocka_unit_test(test_ramp_frees),
         cmocka_unit_test(test_shared_iterations_of_segments),
         cmocka_unit_test(test_arrival_extras),
+        cmocka_unit_test(test_external),
+        cmocka_unit_test(test_all),
         cmocka_unit_test(test_too_big),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

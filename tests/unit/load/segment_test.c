@@ -96,6 +96,48 @@ static void test_by_value(void **state)
     assert_int_equal(sum, 100);
 }
 
+/* Elements as k6 v2.2 was seen to deal them out, also of a value that the parts don't divide. */
+static void test_as_k6_deals(void **state)
+{
+    (void)state;
+    enum { SOME = 8 };
+    static const struct {
+        const char *segment, *sequence;
+        int64_t value; /* dealt by what the parts have of so many; 0: by their lengths */
+        int64_t first[SOME];
+    } cases[] = {
+        {"0:10%", "0,0.1,0.4,1", 0, {3, 13, 23, 33, 43, 53, 63, 73}},
+        {"0:1/6", "0,1/6,1/2,1", 0, {5, 11, 17, 23, 29, 35, 41, 47}},
+        {"1/6:1/2", "0,1/6,1/2,1", 0, {1, 3, 7, 9, 13, 15, 19, 21}},
+        {"1/2:1", "0,1/6,1/2,1", 0, {0, 2, 4, 6, 8, 10, 12, 14}},
+        {"2/7:5/7", "0,2/7,5/7,1", 0, {0, 3, 5, 7, 10, 12, 14, 17}},
+        {"0:1/6", "0,1/6,1/2,1", 7, {3, 10, 17, 24, 31, 38, 45, 52}},
+        {"1/6:1/2", "0,1/6,1/2,1", 7, {1, 5, 8, 12, 15, 19, 22, 26}},
+        {"1/2:1", "0,1/6,1/2,1", 7, {0, 2, 4, 6, 7, 9, 11, 13}},
+        {"0:1/6", "0,1/6,1/2,1", 15, {5, 11, 20, 26, 35, 41, 50, 56}},
+        {"1/6:1/2", "0,1/6,1/2,1", 15, {1, 3, 7, 9, 13, 16, 18, 22}},
+        {"1/2:1", "0,1/6,1/2,1", 15, {0, 2, 4, 6, 8, 10, 12, 14}},
+        {"0:10%", "0,0.1,0.4,1", 7, {3, 10, 17, 24, 31, 38, 45, 52}},
+        {"0:10%", "0,0.1,0.4,1", 15, {3, 11, 18, 26, 33, 41, 48, 56}},
+        {"2/7:5/7", "0,2/7,5/7,1", 15, {0, 3, 5, 7, 9, 11, 13, 15}},
+        {"2/7:5/7", "0,2/7,5/7,1", 6, {0, 2, 4, 6, 8, 10, 12, 14}},
+    };
+    for (size_t c = 0; c < ARRAY_LEN(cases); c++) {
+        struct segment s, by = {0};
+        assert_int_equal(segment_parse(cases[c].segment, cases[c].sequence, &s), 0);
+        if (cases[c].value > 0)
+            assert_int_equal(segment_by_value(&s, cases[c].value, &by), 0);
+        const struct segment *dealt = cases[c].value > 0 ? &by : &s;
+        for (int64_t i = 0; i < SOME; i++) {
+            assert_int_equal(segment_global(dealt, i), cases[c].first[i]);
+            assert_int_equal(segment_scale(dealt, cases[c].first[i]), i);
+            assert_int_equal(segment_scale(dealt, cases[c].first[i] + 1), i + 1);
+        }
+        segment_fini(&by);
+        segment_fini(&s);
+    }
+}
+
 static void test_bad(void **state)
 {
     (void)state;
@@ -116,9 +158,9 @@ static void test_bad(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),    cmocka_unit_test(test_parts_sum),
-        cmocka_unit_test(test_striping), cmocka_unit_test(test_by_value),
-        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_whole),       cmocka_unit_test(test_parts_sum),
+        cmocka_unit_test(test_striping),    cmocka_unit_test(test_by_value),
+        cmocka_unit_test(test_as_k6_deals), cmocka_unit_test(test_bad),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
