@@ -44,7 +44,7 @@ NODISCARD int js_program_load(const char *path, struct str source, const char *p
  * and nothing else.  Copies what it needs of `b`. */
 NODISCARD int js_program_load_bundle(const char *shown, const struct js_bundle *b,
                                      struct js_program **ret);
-/* Either of them, only to ask what it imports: modules that aren't there are no error. */
+/* Either of them, only to ask what it imports: extensions (k6/x/…) are no error. */
 NODISCARD int js_program_list(const char *path, struct str source, const char *pwd,
                               const struct js_bundle *b, struct js_program **ret);
 void js_program_free(struct js_program *p);

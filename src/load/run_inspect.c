@@ -27,6 +27,18 @@ static int fill_status(struct run *r, struct run_status *ret)
     return 0;
 }
 
+int run_check_values(const struct options *script)
+{
+    struct settings s = {0};
+    struct segment segment = {0};
+    int rc = settings_make(script, &s);
+    if (rc == 0) /* how it fits into the sequence shows when all layers are put together */
+        rc = segment_parse(script->execution_segment, NULL, &segment);
+    segment_fini(&segment);
+    settings_fini(&s);
+    return rc < 0 ? err_exit(rc, EXIT_CONFIG) : 0;
+}
+
 static int tell(struct run *r)
 {
     struct run_status status;

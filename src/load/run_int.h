@@ -306,6 +306,9 @@ uint32_t run_count_workers(const struct run *r); /* threads that will run iterat
 NODISCARD int run_drive(const struct run_request *req, const struct inspector *inspector,
                         co_fn *main);
 
+/* run_inspect.c: whether the script's own values are ones that can be. */
+NODISCARD int run_check_values(const struct options *script);
+
 /* run_outputs.c */
 NODISCARD int run_info_fill(struct run *r); /* r->info */
 YIELDS NODISCARD int run_outputs_start(struct run *r);

@@ -201,8 +201,12 @@ static int prepare(struct run *r, struct js_vm *vm)
     if (rc == 0 && r->inspector != NULL) {
         options_write_json(&script, &r->script_json);
         rc = buf_finish(&r->script_json);
-        if (rc < 0 || !r->inspector->plan)
-            return rc;
+        if (rc == 0 && !r->inspector->plan)
+            rc = run_check_values(&script);
+        if (rc < 0)
+            return err_get()->code == rc ? not_initialised(r, rc) : rc;
+        if (!r->inspector->plan)
+            return 0;
     }
     if (rc == 0)
         rc = consolidate(r, vm, &script);

@@ -231,6 +231,15 @@ test('inspect: what the script says; with requirements, what follows from all', 
   assert.deepEqual(full.summaryTrendStats, ['avg', 'min', 'med', 'max', 'p(90)', 'p(95)']);
 });
 
+test('inspect: values that can\'t be', async () => {
+  for (const o of [{ executionSegment: '3:1' }, { blockHostnames: ['a*b'] }, { blacklistIPs: ['x'] }, { tlsVersion: 'ssl' }, { dns: { policy: 'x' } }]) {
+    const r = await run(['inspect', file('iv.js', opt(o))]);
+    assert.equal(r.code, 104, JSON.stringify(o));
+    assert.match(r.err, /could not initialize 'iv\.js': could not load JS test 'file:/);
+  }
+  assert.equal((await run(['inspect', file('iw.js', opt({ summaryTrendStats: ['foo'], thresholds: { checks: ['foo<1'] } }))])).code, 0); // judged when it runs
+});
+
 // ---- 1.1 archives ---------------------------------------------------------------------------------
 
 describe('archives', () => {
