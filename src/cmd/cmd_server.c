@@ -60,14 +60,18 @@ static const char *or_default(const char *given, const char *otherwise)
 
 /* ---- the first start ---- */
 
-/* "admin" and "" are addresses of this machine, too. */
-static void put_email(struct server_owner *o, const char *text, const char *otherwise)
+/* A name is an address of this machine: "admin@localhost"; "Ann Example" is ann… with a dot. */
+static int put_email(struct server_owner *o, const char *text)
 {
-    struct str given = str_trim(str_of(text && text[0] ? text : otherwise));
-    if (given.len == 0)
-        given = str_of(otherwise);
-    snprintf(o->email, sizeof o->email, "%.*s%s", STR_ARG(given),
-             memchr(given.ptr, '@', given.len) ? "" : "@localhost");
+    struct str given = str_trim(str_of(text));
+    bool name = !memchr(given.ptr, '@', given.len);
+    snprintf(o->email, sizeof o->email, "%.*s%s", STR_ARG(given), name ? "@localhost" : "");
+    for (char *p = o->email; name && *p; p++)
+        if (*p == ' ')
+            *p = '.';
+    if (given.len == 0 || strlen(o->email) > 254 || o->email[0] == '@' || strchr(o->email, ' '))
+        return err_set(E_CONFIG, "\"%s\" is no e-mail address", text);
+    return 0;
 }
 
 static int ask_at_terminal(const char *present, struct server_owner *ret)
@@ -80,9 +84,11 @@ static int ask_at_terminal(const char *present, struct server_owner *ret)
         snprintf(prompt, sizeof prompt, "Name or e-mail of the owner [%s]", ret->email);
         if (!ask_line(prompt, text, sizeof text))
             return err_set(E_CONFIG, "no owner given");
-        put_email(ret, text, ret->email);
-        if (str_trim(str_of(text)).len > 0)
-            snprintf(ret->name, sizeof ret->name, "%.*s", STR_ARG(str_trim(str_of(text))));
+        struct str given = str_trim(str_of(text));
+        int rc = given.len > 0 ? put_email(ret, text) : 0; /* else it stays as it is */
+        if (rc < 0)
+            return rc;
+        snprintf(ret->name, sizeof ret->name, "%.*s", STR_ARG(given));
     }
     char prompt[sizeof ret->email + 32];
     snprintf(prompt, sizeof prompt, "Password for %s", present ? present : ret->email);
@@ -93,12 +99,23 @@ static int ask_owner(void *arg, const char *present, struct server_owner *ret)
 {
     const struct flag_values *v = arg;
     const char *file = flag_values_get(v, "admin-password-file");
-    put_email(ret, flag_values_get(v, "admin-email"), default_owner);
-    if (strlen(ret->email) > 254 || ret->email[0] == '@' || strchr(ret->email, ' '))
-        return err_set(E_CONFIG, "admin-email: \"%s\" is no e-mail address", ret->email);
+    int rc = put_email(ret, or_default(flag_values_get(v, "admin-email"), default_owner));
+    if (rc < 0)
+        return err_wrap(rc, "--admin-email");
     if (file)
         return ask_password_file(file, ret->password, sizeof ret->password);
-    return ask_has_terminal() ? ask_at_terminal(present, ret) : 0;
+    if (!ask_has_terminal())
+        return 0;
+    /* Blocked for the server's sake; whoever is asked may give up. */
+    sigset_t ends;
+    sigset_t before;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    pthread_sigmask(SIG_UNBLOCK, &ends, &before);
+    rc = ask_at_terminal(present, ret);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
 }
 
 static int read_config(const struct flag_values *v, struct server_config *ret)

@@ -21,7 +21,11 @@ struct str account_email(struct request *r, struct str email)
 {
     if (email.len == 0 || memchr(email.ptr, '@', email.len))
         return email;
-    return str_of(arena_printf(&r->arena, "%.*s@localhost", STR_ARG(email)));
+    char *text = arena_printf(&r->arena, "%.*s@localhost", STR_ARG(email));
+    for (char *p = text; p && *p; p++)
+        if (*p == ' ')
+            *p = '.';
+    return str_of(text);
 }
 
 static bool has_control(struct str s)

@@ -16,7 +16,7 @@ int account_remove_token(struct request *r);
 /* Who asks, as a JSON object. */
 void account_put_identity(struct request *r);
 
-/* "admin" is "admin@localhost"; in the request's arena. */
+/* "admin" is "admin@localhost", "Ann Example" with a dot; in the request's arena. */
 struct str account_email(struct request *r, struct str email);
 
 /* 1; 0: answered, as it can't be one (field "email", "name"). */

@@ -75,6 +75,8 @@ test('the owner and the password from a file', async (t) => {
   const refused = await start(SPATE, ['server', '--data', join(dir, 'x'), '--listen', '127.0.0.1:0', '--admin-password-file', bad]).ended;
   assert.equal(refused.code, 1);
   assert.match(refused.stderr, /password file .*bad: the password is too short/);
+  const nobody = await start(SPATE, ['server', '--data', join(dir, 'x'), '--listen', '127.0.0.1:0', '--admin-email', 'a b@c']).ended;
+  assert.match(nobody.stderr, /--admin-email: .*no e-mail address/);
   const missing = await start(SPATE, ['server', '--data', join(dir, 'x'), '--listen', '127.0.0.1:0', '--admin-password-file', join(dir, 'none')]).ended;
   assert.match(missing.stderr, /password file .*none: no such file/);
   const server = await new Server(t, { args: ['--admin-password-file', file, '--admin-email', 'ann@example.com'] }).start();
@@ -90,17 +92,30 @@ test('on a terminal the owner is asked for, the password without echo', async (t
   if (!existsSync('/usr/bin/script')) return t.skip('no script(1) here');
   const dir = temporaryFolder(t);
   const p = onTerminal(t, `'${SPATE}' server --data '${join(dir, 'data')}' --listen 127.0.0.1:0`, [
-    [/owner \[admin@localhost\]: $/, 'ann@example.com'],
-    [/Password for ann@example\.com: $/, 'tiny'],
-    [/too short[^]*Password for ann@example\.com: $/, 'typed by ann'],
+    [/owner \[admin@localhost\]: $/, 'Ann Example'],
+    [/Password for Ann\.Example@localhost: $/, 'tiny'],
+    [/too short[^]*Password for Ann\.Example@localhost: $/, 'typed by ann'],
     [/The same again: $/, 'typed by ann'],
   ]);
   const url = (await until('its URL', () => /http:\/\/127\.0\.0\.1:\d+/.exec(p.out)))[0];
   await until('the token', () => /[0-9a-f]{64}/.exec(p.out));
   assert.doesNotMatch(p.out, /typed by ann|tiny/);
   assert.doesNotMatch(p.out, /has to be\s+changed/);
-  const open = await ask({ url }, 'POST', '/session', { token: null, body: { email: 'ann@example.com', password: 'typed by ann' } });
+  const open = await ask({ url }, 'POST', '/session', { token: null, body: { email: 'ann example', password: 'typed by ann' } });
   assert.equal(open.status, 204);
+});
+
+test('whoever is asked may give up', async (t) => {
+  if (!existsSync('/usr/bin/script')) return t.skip('no script(1) here');
+  const dir = temporaryFolder(t);
+  const p = onTerminal(t, `'${SPATE}' server --data '${join(dir, 'data')}' --listen 127.0.0.1:0; stty -a`, [
+    [/owner \[admin@localhost\]: $/, ''],
+    [/Password for admin@localhost: $/, '\x03'],
+  ]);
+  await until('it ends', () => p.child.exitCode !== null || /speed/.test(p.out));
+  await p.ended;
+  assert.doesNotMatch(p.out, /http:\/\//);
+  assert.doesNotMatch(p.out, /-echo /); // what is typed is seen again
 });
 
 test('users and tokens by the command line, beside a running server', async (t) => {

@@ -65,6 +65,14 @@ static void check_old_accounts(struct store *s, struct arena *a, const struct st
     assert_true(str_eq(token->created_by, STR("admin@localhost")));
     assert_int_equal(store_get_user(s, 1, a, &owner), 0);
     assert_true(owner.owner && !owner.disabled && !owner.password.ptr);
+    /* A browser that was signed in still is. */
+    uint8_t hash[STORE_HASH_LEN];
+    struct store_session session;
+    for (size_t i = 0; i < sizeof hash; i++)
+        hash[i] = (uint8_t)(i == 0 || i == 31 ? 0x2a : i + 1);
+    assert_int_equal(store_find_session(s, hash, 1, &session), 0);
+    assert_int_equal(session.user_id, 1);
+    assert_int_equal(session.token_id, token->id);
     assert_true(str_eq(owner.email, STR("admin@localhost")));
     /* A run that ended without ever running is one run, and no time. */
     assert_int_equal(store_get_settled(s, 7, 202311, &used), 0);

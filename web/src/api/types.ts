@@ -29,6 +29,7 @@ export interface TestRun {
   result_details?: { type?: string; message?: string | null } | null;
   options: Record<string, unknown> | null;
   max_vus: number | null;
+  cost?: { total_vuh: number | string } | null;
   /** Seconds. */
   estimated_duration: number | null;
 }

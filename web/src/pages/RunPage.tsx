@@ -21,6 +21,7 @@ import { overviewQueries, type Overview } from "../lib/overview";
 import { valueOf } from "../lib/requests";
 import { emptySeries, max } from "../lib/series";
 import { durationSeconds, endedMs, runResult, runState, startedMs } from "../lib/status";
+import { vuh } from "../lib/usage";
 import { Link } from "../router";
 
 export function RunPage({ id }: { id: number }) {
@@ -138,6 +139,12 @@ function Facts({ run, ended, running }: { run: TestRun; ended: boolean; running:
         <dt>Max VUs</dt>
         <dd>{count(run.max_vus)}</dd>
       </div>
+      {run.cost && (
+        <div>
+          <dt title="Virtual users × started minutes / 60; as planned until the run has ended">VU hours</dt>
+          <dd>{vuh(Number(run.cost.total_vuh))}</dd>
+        </div>
+      )}
       {run.started_by && (
         <div>
           <dt>Started by</dt>
