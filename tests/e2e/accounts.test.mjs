@@ -1,5 +1,4 @@
 // Who may use a server: first start, users and tokens by command line and API, signing in, limits.
-// also: asan
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
