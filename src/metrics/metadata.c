@@ -54,7 +54,7 @@ static int pair_new(struct str key, struct str value, struct tag *ret)
 
 int metadata_set(struct metadata *m, struct str key, struct str value)
 {
-    struct tag pair;
+    struct tag pair = {0};
     bool there;
     size_t at = place_of(m, key, &there);
     if (key.len + value.len > METADATA_BYTES_MAX)

@@ -139,9 +139,9 @@ static void metrics(struct writer *w, const struct summary_item *items, size_t l
 
 static int results(struct writer *w, struct arena *a)
 {
-    struct summary_item *items;
-    const struct check *list;
-    size_t len, list_len;
+    struct summary_item *items = NULL;
+    const struct check *list = NULL;
+    size_t len = 0, list_len = 0;
     int rc = summary_items(w->in, a, &items, &len);
     if (rc == 0)
         rc = checks_flat(w->in->snapshot, NULL, 0, a, &list, &list_len);
