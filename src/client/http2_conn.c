@@ -203,7 +203,7 @@ static int read_piece(struct http2_conn *c)
 static int read_some(struct http2_conn *c, int64_t deadline_ns)
 {
     c->reading = true;
-    int rc = read_piece(c);
+    int rc = stream_maybe_readable(c->stream) ? read_piece(c) : -EAGAIN;
     if (rc == -EAGAIN)
         rc = stream_wait_readable(c->stream, deadline_ns);
     else
@@ -214,7 +214,7 @@ static int read_some(struct http2_conn *c, int64_t deadline_ns)
 
 bool http2_conn_has_room(struct http2_conn *c)
 {
-    if (!c->exchanges && c->rc == 0) {
+    if (!c->exchanges && c->rc == 0 && stream_maybe_readable(c->stream)) {
         int pieces = 0;
         while (c->rc == 0 && pieces < IDLE_PIECES_MAX && read_piece(c) != -EAGAIN)
             pieces++;

@@ -23,6 +23,11 @@ ssize_t stream_try_write(struct stream *s, const void *p, size_t n)
     return s->ops->try_write(s, p, n);
 }
 
+bool stream_maybe_readable(struct stream *s)
+{
+    return s->ops->maybe_readable(s);
+}
+
 int stream_wait_readable(struct stream *s, int64_t deadline_ns)
 {
     return io_wait_readable(s->io, deadline_ns);

@@ -41,6 +41,9 @@ YIELDS NODISCARD int stream_write_all(struct stream *s, const void *p, size_t n,
 NODISCARD ssize_t stream_try_read(struct stream *s, void *p, size_t n);
 NODISCARD ssize_t stream_try_write(struct stream *s, const void *p, size_t n);
 
+/* False when stream_try_read() would surely say -EAGAIN. */
+bool stream_maybe_readable(struct stream *s);
+
 /* Until the socket may have or take something: 0, -ETIMEDOUT, -ECANCELED, both without a message.
  * One coroutine may wait for each. */
 YIELDS NODISCARD int stream_wait_readable(struct stream *s, int64_t deadline_ns);

@@ -16,6 +16,7 @@ struct stream_ops {
     YIELDS int (*write_all)(struct stream *s, const void *p, size_t n, int64_t deadline_ns);
     ssize_t (*try_read)(struct stream *s, void *p, size_t n);
     ssize_t (*try_write)(struct stream *s, const void *p, size_t n);
+    bool (*maybe_readable)(struct stream *s);
     bool (*is_idle_ok)(struct stream *s);
     void (*fini)(struct stream *s); /* what lies above the socket; the socket is closed after it */
 };

@@ -233,6 +233,11 @@ static ssize_t tcp_try_write(struct stream *s, const void *p, size_t n)
     return sent < 0 && sent != -EAGAIN ? tcp_error(s, "write", (int)sent) : sent;
 }
 
+static bool tcp_maybe_readable(struct stream *s)
+{
+    return io_maybe_readable(s->io);
+}
+
 static bool tcp_is_idle_ok(struct stream *s)
 {
     if (s->ended || s->socket_error != 0)
@@ -256,6 +261,7 @@ const struct stream_ops tcp_ops = {
     .write_all = tcp_write_all,
     .try_read = tcp_try_read,
     .try_write = tcp_try_write,
+    .maybe_readable = tcp_maybe_readable,
     .is_idle_ok = tcp_is_idle_ok,
     .fini = tcp_fini,
 };

@@ -423,6 +423,12 @@ static int tls_write_all(struct stream *s, const void *p, size_t n, int64_t dead
     return 0;
 }
 
+static bool tls_maybe_readable(struct stream *s)
+{
+    return io_maybe_readable(s->io) || SSL_has_pending(s->ssl) ||
+           (s->ssl_below != NULL && SSL_has_pending(s->ssl_below));
+}
+
 static bool tls_is_idle_ok(struct stream *s)
 {
     if (s->ended || s->broken || s->socket_error != 0 || SSL_pending(s->ssl) > 0)
@@ -453,6 +459,7 @@ static const struct stream_ops tls_ops = {
     .write_all = tls_write_all,
     .try_read = tls_try_read,
     .try_write = tls_try_write,
+    .maybe_readable = tls_maybe_readable,
     .is_idle_ok = tls_is_idle_ok,
     .fini = tls_fini,
 };

@@ -80,6 +80,8 @@ const gets = [
   ['another scheme', "'ftp://a.test/'", 1000, 'unsupported protocol scheme "ftp"', 'Get "ftp://a.test/": unsupported protocol scheme "ftp"'],
   ['no scheme', "'a.test/get'", 1000, 'unsupported protocol scheme ""', 'Get "a.test/get": unsupported protocol scheme ""'],
   ['no host', "'http:///x'", 1000, 'http: no Host in request URL', 'Get "http:///x": http: no Host in request URL'],
+  ['a port that there is not', "'http://127.0.0.1:99999/'", 1210, 'dial tcp: address 99999: invalid port', 'Get "http://127.0.0.1:99999/": dial tcp: address 99999: invalid port'],
+  ['a password in the URL', "'http://joe:secret@127.0.0.1:1/'", 1212, 'dial: connection refused', 'Get "http://joe:***@127.0.0.1:1/": dial tcp 127.0.0.1:1: connect: connection refused'],
   ['nothing came', "U + '/close'", 1000, 'EOF', `Get "${U}/close": EOF`],
   ['half a head', "U + '/head'", 1000, 'unexpected EOF', `Get "${U}/head": unexpected EOF`],
   ['half a body', "U + '/body'", 1000, 'unexpected EOF', 'unexpected EOF', 'string:four'],

@@ -26,6 +26,7 @@ let secure;
 let proxies; // { http, https, socks }: ports
 let heard; // what the proxies were told, a line each
 const servers = [];
+let onMute = () => {};
 
 async function listen(server) {
   servers.push(server);
@@ -52,6 +53,7 @@ function httpProxy(make, name) {
     if (req.url.startsWith('refused.test')) return socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');
     if (req.url.startsWith('odd.test')) return socket.end('what?\r\n\r\n');
     if (req.url.startsWith('gone.test')) return socket.end();
+    if (req.url.startsWith('mute.test')) return onMute();
     return through(Number(req.url.split(':')[1]), socket, 'HTTP/1.1 200 Connection established\r\n\r\n');
   });
   return s;
@@ -191,6 +193,19 @@ for (const [name, script, env, line] of errors)
     const r = await run(script, more, { blacklistIPs: ['10.9.0.0/16'] });
     assert.deepEqual(r.lines, [line], r.err);
   });
+
+test('Ctrl-C while the proxy is silent', async () => {
+  writeFileSync(join(dir, 'mute.js'), "import http from 'k6/http'; export default () => { http.get('https://mute.test/'); console.log('no'); };");
+  const p = spawn(spate, ['run', '-q', 'mute.js'], { cwd: dir, env: { PATH: process.env.PATH, HOME: dir, ASAN_OPTIONS: process.env.ASAN_OPTIONS ?? '', HTTPS_PROXY: H() } });
+  let err = '';
+  let asked;
+  p.stderr.on('data', (d) => { err += d; });
+  onMute = () => { asked = Date.now(); p.kill('SIGINT'); };
+  const code = await new Promise((ok) => p.on('close', ok));
+  assert.equal(code, 105, err);
+  assert.ok(Date.now() - asked < 3000);
+  assert.doesNotMatch(err, /Request Failed|msg=no|Sanitizer/);
+});
 
 test('a scheme that no proxy has is said before the run', async () => {
   const r = await run('', { HTTP_PROXY: 'ftp://127.0.0.1:1' });

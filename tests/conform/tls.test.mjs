@@ -202,6 +202,19 @@ test('fails: a handshake that takes too long', async () => {
   assert.deepEqual(r.lines, ['0 1050 request timeout null'], r.err);
 });
 
+test('Ctrl-C within a handshake', async () => {
+  writeFileSync(join(dir, 'dumb.js'), `import http from 'k6/http'; export default () => { http.batch(Array(3).fill('https://localhost:${ports.dumb}/')); console.log('no'); };`);
+  const p = spawn(spate, ['run', '-q', 'dumb.js'], { cwd: dir, env: { PATH: process.env.PATH, HOME: dir, ASAN_OPTIONS: process.env.ASAN_OPTIONS ?? '' } });
+  let err = '';
+  let asked;
+  p.stderr.on('data', (d) => { err += d; });
+  servers.at(-1).once('connection', (s) => s.once('data', () => { asked = Date.now(); p.kill('SIGINT'); }));
+  const code = await new Promise((ok) => p.on('close', ok));
+  assert.equal(code, 105, err);
+  assert.ok(Date.now() - asked < 3000);
+  assert.doesNotMatch(err, /Request Failed|msg=no|Sanitizer/);
+});
+
 const bad = [
   ['a version that there is not', { tlsVersion: 'tls9' }, /unknown TLS version 'tls9'/],
   ['a suite that there is not', { tlsCipherSuites: ['TLS_NONE'] }, /unknown cipher suite 'TLS_NONE'/],
