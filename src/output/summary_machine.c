@@ -10,6 +10,7 @@
 #include "output/timetext.h"
 
 #include <errno.h>
+#include <math.h>
 
 /* The version of k6 whose form this is, which readers of it ask for. */
 #define FORM_OF_K6  "2.2.0"
@@ -45,12 +46,13 @@ static void trend_values(struct writer *w, const struct sink *s)
         const char *stat, *name;
     } known[] = {{"avg", "avg"}, {"max", "max"},   {"med", "med"},
                  {"min", "min"}, {"p(90)", "p90"}, {"p(95)", "p95"}};
-    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+    for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+        double v = (double)NAN; /* null: not among the columns */
         for (size_t k = 0; k < w->in->stats_len; k++)
-            if (strcmp(w->in->stats[k].name, known[i].stat) == 0) {
-                write_number(w, known[i].name, summary_stat_value(&w->in->stats[k], s));
-                break;
-            }
+            if (strcmp(w->in->stats[k].name, known[i].stat) == 0)
+                v = summary_stat_value(&w->in->stats[k], s);
+        write_number(w, known[i].name, v);
+    }
 }
 
 static void values(struct writer *w, const struct metric *m, const struct sink *s)

@@ -102,7 +102,7 @@ test('export: the newer form', async () => {
   });
   const by = Object.fromEntries(d.results.metrics.map((m) => [m.name, m]));
   assert.deepEqual(by.my_gauge, { contains: 'default', name: 'my_gauge', type: 'gauge', values: { max: 3, min: 3, value: 3 } });
-  assert.deepEqual(by['my_time{a:b}'].values, { avg: 2.5, p90: 2.5, p95: 2.5 });
+  assert.deepEqual(by['my_time{a:b}'].values, { avg: 2.5, max: null, med: null, min: null, p90: 2.5, p95: 2.5 });
   assert.ok(!('checks' in by) && !('group_duration' in by) && !('http_req_waiting' in by));
   const full = await run([name, '--summary-mode=full'], { K6_SUMMARY_EXPORT: 'full.json', K6_NEW_MACHINE_READABLE_SUMMARY: 'true' });
   assert.equal(full.code, 99, full.err);
