@@ -10,6 +10,7 @@
 #include "server/logs.h"
 #include "server/run_json.h"
 #include "server/server_int.h"
+#include "store/project.h"
 
 /* Holds the lock. */
 static struct life_run *find(struct life *l, int64_t id)
@@ -20,13 +21,30 @@ static struct life_run *find(struct life *l, int64_t id)
     return NULL;
 }
 
-static int add(struct life *l, int64_t id, bool running)
+static int timeout_of(struct server *s, int64_t project_id, int64_t *ret)
 {
+    int64_t seconds = 0;
+    int rc = store_get_run_timeout(s->store, project_id, &seconds);
+    *ret = seconds > 0 ? seconds * NS_PER_S : s->run_timeout_ns;
+    return rc;
+}
+
+static int add(struct server *s, const struct store_run *run)
+{
+    struct life *l = &s->life;
+    struct life_run r = {
+        .id = run->id,
+        .project_id = run->project_id,
+        .heard_ns = clock_mono_ns(),
+        .running = run->code >= RUN_RUNNING,
+    };
+    int rc = timeout_of(s, run->project_id, &r.timeout_ns);
+    if (rc < 0)
+        return rc;
     pthread_mutex_lock(&l->lock);
-    int rc = mem_grow(&l->runs, &l->cap, l->len + 1, SIZE_MAX / sizeof *l->runs, sizeof *l->runs);
+    rc = mem_grow(&l->runs, &l->cap, l->len + 1, SIZE_MAX / sizeof *l->runs, sizeof *l->runs);
     if (rc == 0)
-        l->runs[l->len++] =
-            (struct life_run){.id = id, .heard_ns = clock_mono_ns(), .running = running};
+        l->runs[l->len++] = r;
     pthread_mutex_unlock(&l->lock);
     return rc;
 }
@@ -43,7 +61,7 @@ int life_init(struct server *s)
         size_t len = 0;
         int rc = store_list_runs(s->store, &open, &page, &a, &runs, &len, &total);
         for (size_t i = 0; i < len && rc == 0; i++)
-            rc = add(&s->life, runs[i].id, runs[i].code >= RUN_RUNNING);
+            rc = add(s, &runs[i]);
         if (rc < 0)
             return err_wrap(rc, "open test runs");
         page.skip += STORE_LIST_MAX;
@@ -59,22 +77,21 @@ void life_fini(struct server *s)
 
 int life_add(struct server *s, int64_t id)
 {
+    CLEANUP(arena_fini) struct arena a;
+    struct store_run run;
+    arena_init(&a, STORE_ARENA_MAX);
     pthread_mutex_lock(&s->life.lock);
     bool known = find(&s->life, id) != NULL;
     pthread_mutex_unlock(&s->life.lock);
     if (known)
         return 0;
-    int rc = add(&s->life, id, false);
+    int rc = store_get_run(s->store, id, &a, &run);
+    if (rc < 0 || store_run_ended(run.code))
+        return rc;
+    rc = add(s, &run);
     if (rc == 0)
         run_json_publish(s, id);
     return rc;
-}
-
-int life_add_open(struct server *s, int64_t id, struct arena *a)
-{
-    struct store_run run;
-    int rc = store_get_run(s->store, id, a, &run);
-    return rc < 0 || store_run_ended(run.code) ? rc : life_add(s, id);
 }
 
 int life_check_open(struct server *s, int64_t id)
@@ -193,11 +210,11 @@ int life_pushed(struct server *s, int64_t id, const struct store_push *push)
     return 0;
 }
 
-static void time_out(struct server *s, int64_t id)
+static void time_out(struct server *s, int64_t id, int64_t timeout_ns)
 {
     char after[DURATION_TEXT_MAX];
     char message[128];
-    duration_format(s->run_timeout_ns, after);
+    duration_format(timeout_ns, after);
     snprintf(message, sizeof message, "No data for %s", after);
     struct store_finish change = {
         .state = {.code = RUN_TIMED_OUT, .entered_ns = clock_wall_ns(), .message = str_of(message)},
@@ -209,23 +226,34 @@ static void time_out(struct server *s, int64_t id)
 }
 
 /* The next open run that has been silent too long; 0: none. */
-static int64_t next_silent(struct server *s, int64_t mono_ns)
+static int64_t next_silent(struct server *s, int64_t mono_ns, int64_t *ret_timeout_ns)
 {
     int64_t id = 0;
     pthread_mutex_lock(&s->life.lock);
     for (size_t i = 0; i < s->life.len && id == 0; i++) {
         struct life_run *r = &s->life.runs[i];
-        if (mono_ns - r->heard_ns <= s->run_timeout_ns)
+        if (mono_ns - r->heard_ns <= r->timeout_ns)
             continue;
         id = r->id;
+        *ret_timeout_ns = r->timeout_ns;
         r->heard_ns = mono_ns; /* so that a failure is tried again later, not at once */
     }
     pthread_mutex_unlock(&s->life.lock);
     return id;
 }
 
+void life_set_timeout(struct server *s, int64_t project_id, int64_t timeout_ns)
+{
+    pthread_mutex_lock(&s->life.lock);
+    for (size_t i = 0; i < s->life.len; i++)
+        if (s->life.runs[i].project_id == project_id)
+            s->life.runs[i].timeout_ns = timeout_ns;
+    pthread_mutex_unlock(&s->life.lock);
+}
+
 void life_tick(struct server *s, int64_t mono_ns)
 {
-    for (int64_t id; (id = next_silent(s, mono_ns)) != 0;)
-        time_out(s, id);
+    int64_t timeout_ns = 0;
+    for (int64_t id; (id = next_silent(s, mono_ns, &timeout_ns)) != 0;)
+        time_out(s, id, timeout_ns);
 }

@@ -14,7 +14,7 @@ int list_number(struct request *r, const char *name, int64_t none, int64_t max, 
     return 0;
 }
 
-static int read_order(struct request *r, const struct list_order *orders, struct store_page *page)
+int list_order_of(struct request *r, const struct list_order *orders, struct store_page *page)
 {
     struct str text = request_arg(r, "$orderby");
     if (text.len == 0)
@@ -43,7 +43,7 @@ int list_page(struct request *r, const struct list_order *orders, struct store_p
     if (rc == 0)
         rc = list_number(r, "$skip", 0, INT32_MAX, &ret->skip);
     if (rc == 0)
-        rc = read_order(r, orders, ret);
+        rc = list_order_of(r, orders, ret);
     return rc;
 }
 

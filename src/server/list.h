@@ -17,6 +17,10 @@ NODISCARD int list_number(struct request *r, const char *name, int64_t none, int
 /* "true" or "false"; *ret_there is false when it isn't given. */
 NODISCARD int list_flag(struct request *r, const char *name, bool *ret_there, bool *ret);
 
+/* $orderby; nothing is changed when it isn't given.  `orders` as below. */
+NODISCARD int list_order_of(struct request *r, const struct list_order *orders,
+                            struct store_page *page);
+
 /* `orders` ends with a NULL field; NULL: the list has one order only. */
 NODISCARD int list_page(struct request *r, const struct list_order *orders, struct store_page *ret);
 

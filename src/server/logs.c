@@ -240,7 +240,7 @@ static void put_log(struct buf *out, const struct store_log *l)
 
 int logs_list(struct request *r)
 {
-    static const struct window_order orders[] = {{"time", "t_ns"}, {NULL, NULL}};
+    static const struct list_order orders[] = {{"time", "t_ns"}, {NULL, NULL}};
     int64_t id = 0;
     int64_t total = 0;
     int64_t dropped = 0;

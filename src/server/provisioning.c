@@ -183,7 +183,7 @@ int provisioning_start(struct request *r)
     rc = store_create_run(r->server->store, &s.run, &id);
     r->deed_target = str_of(arena_printf(&r->arena, "%lld", (long long)id));
     if (rc == 0)
-        rc = life_add_open(r->server, id, &r->arena);
+        rc = life_add(r->server, id);
     if (rc == 0)
         rc = add_secrets(r, id, &s);
     if (rc == 0 && s.archive_bytes == 0)

@@ -1,6 +1,7 @@
 #include "server/account.h"
 #include "server/account_admin.h"
 #include "server/logs.h"
+#include "server/project_setting.h"
 #include "server/provisioning.h"
 #include "server/server_int.h"
 #include "server/session.h"
@@ -216,6 +217,10 @@ const struct route routes[] = {
      BODY_NONE, SMALL},
     {METHOD_GET, "/cloud/v5/test_runs/{}/{*}", v5_query, VIEWER_OF_RUN, FORM_V6, BODY_NONE, SMALL},
 
+    {METHOD_GET, "/cloud/v5/projects/{}/settings", project_setting_show, VIEWER_OF_PROJECT, FORM_V6,
+     BODY_NONE, SMALL},
+    {METHOD_PATCH, "/cloud/v5/projects/{}/settings", project_setting_change, ADMIN_OF_PROJECT,
+     FORM_V6, BODY_JSON, SMALL},
     {METHOD_GET, "/cloud/v5/load_tests/{}/{*}", v5_test_query, VIEWER_OF_TEST, FORM_V6, BODY_NONE,
      SMALL},
 

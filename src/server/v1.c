@@ -154,7 +154,7 @@ int v1_create_run(struct request *r, bool needs_archive, int64_t *ret_id)
     int64_t id = 0;
     rc = store_create_run(r->server->store, &n, &id);
     if (rc == 0)
-        rc = life_add_open(r->server, id, &r->arena);
+        rc = life_add(r->server, id);
     if (rc < 0)
         return rc;
     *ret_id = id;

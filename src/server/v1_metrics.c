@@ -89,7 +89,7 @@ static void put_request(struct buf *out, const struct store_request *s)
 
 int v1_list_outliers(struct request *r)
 {
-    static const struct window_order orders[] = {
+    static const struct list_order orders[] = {
         {"duration", "duration"},
         {"time", "t_ns"},
         {NULL, NULL},

@@ -4,17 +4,7 @@
 #ifndef SERVER_WINDOW_ARG_H
 #define SERVER_WINDOW_ARG_H
 
-#include "base/attr.h"
-#include "store/store.h"
-
-#include <stdint.h>
-
-struct request;
-
-struct window_order {
-    const char *field;  /* as the API names it; NULL ends the list */
-    const char *column; /* of the store */
-};
+#include "server/list.h"
 
 struct window {
     int64_t start_ns;
@@ -23,6 +13,6 @@ struct window {
 };
 
 /* The first of `orders` holds when none is asked for.  E_CONFIG naming the parameter. */
-NODISCARD int window_arg(struct request *r, const struct window_order *orders, struct window *ret);
+NODISCARD int window_arg(struct request *r, const struct list_order *orders, struct window *ret);
 
 #endif

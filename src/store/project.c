@@ -175,3 +175,22 @@ int store_list_limits(struct store *s, const int64_t *ids, size_t ids_len,
     *ret_len = len;
     return rc;
 }
+
+/* ---- settings of our own ---- */
+
+int store_get_run_timeout(struct store *s, int64_t project_id, int64_t *ret_s)
+{
+    STORE_LOCKED(s);
+    return db_number(s->db, ret_s, 0, "SELECT run_timeout_s FROM projects WHERE id=?", "i",
+                     project_id);
+}
+
+int store_set_run_timeout(struct store *s, int64_t project_id, int64_t seconds)
+{
+    STORE_LOCKED(s);
+    int rc =
+        db_run(s->db, "UPDATE projects SET run_timeout_s=? WHERE id=?", "ii", seconds, project_id);
+    if (rc == 0 && sqlite3_changes(s->db) == 0)
+        rc = err_set(E_NOT_FOUND, "no project with the id %lld", (long long)project_id);
+    return rc;
+}

@@ -32,4 +32,9 @@ NODISCARD int store_list_limits(struct store *s, const int64_t *ids, size_t ids_
                                 const struct store_page *page, struct arena *a,
                                 struct store_limits **ret, size_t *ret_len, int64_t *ret_total);
 
+/* How long a run of the project may be silent before it is timed out, s; 0: as the server has it.
+ */
+NODISCARD int store_get_run_timeout(struct store *s, int64_t project_id, int64_t *ret_s);
+NODISCARD int store_set_run_timeout(struct store *s, int64_t project_id, int64_t seconds);
+
 #endif

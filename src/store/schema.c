@@ -113,6 +113,9 @@ static const char *const steps[] = {
     "    (ended_ns - ifnull((SELECT min(entered_ns) FROM states WHERE run_id=runs.id AND"
     "    states.code=2), ended_ns) + 59999999999) / 60000000000 AS minutes"
     "   FROM runs JOIN tests ON tests.id=test_id WHERE ended_ns<>0) GROUP BY project_id, month;",
+
+    /* 4: how long a project's runs may be silent; 0: as the server has it */
+    "ALTER TABLE projects ADD COLUMN run_timeout_s INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int take_step(sqlite3 *db, size_t step)

@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* A path's last segment as the metrics API has it, a newline, the query behind a question mark. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const struct window_order orders[] = {
+    static const struct list_order orders[] = {
         {"duration", "duration"}, {"time", "t_ns"}, {NULL, NULL}};
     static struct call call; /* large for a stack */
     struct request r = {0};

@@ -132,6 +132,8 @@ static const struct {
     {"GET /cloud/v5/test_runs/{}/label/{}/values", VIEWER},
     {"GET /cloud/v5/test_runs/{}/{*}", VIEWER},
     {"GET /cloud/v5/load_tests/{}/{*}", VIEWER},
+    {"GET /cloud/v5/projects/{}/settings", VIEWER},
+    {"PATCH /cloud/v5/projects/{}/settings", ADMIN},
     {"GET /cloud/v5/{*}", SIGNED_IN},
 };
 

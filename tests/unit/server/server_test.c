@@ -901,6 +901,48 @@ static void test_page(void **state)
     assert_int_equal(r.body.len, 0);
 }
 
+/* A project may have more patience than the server, or less. */
+static void test_project_timeout(void **state)
+{
+    (void)state;
+    CLEANUP(reply_free) struct reply r = {0};
+    static const char path[] = "/cloud/v5/projects/1/settings";
+    get(&w, path, &r);
+    ASSERT_SAYS(r, "{\"project_id\":1,\"run_timeout_seconds\":null}");
+    call_json(&w, "PATCH", path, "{\"run_timeout_seconds\":600}", 200, &r);
+    ASSERT_SAYS(r, "\"run_timeout_seconds\":600}");
+    call_json(&w, "POST", "/v1/tests", "{\"name\":\"patient\",\"vus\":1,\"duration\":1}", 200, &r);
+    call_json(&w, "POST", "/v1/tests",
+              "{\"name\":\"other\",\"project_id\":2,\"vus\":1,\"duration\":1}", 200, &r);
+    /* That of the other project is timed out by the server's own 1.5 s. */
+    int64_t end = clock_mono_ns() + 20 * NS_PER_S;
+    do {
+        assert_true(clock_mono_ns() < end);
+        get(&w, "/cloud/v6/test_runs/2", &r);
+    } while (!strstr(reply_text(&r), "\"status\":\"aborted\""));
+    ASSERT_SAYS(r, "No data for 1.5s");
+    get(&w, "/cloud/v6/test_runs/1", &r);
+    ASSERT_SAYS(r, "\"status\":\"created\"");
+    /* It holds after a restart; without it the run has been silent too long. */
+    world_stop(&w);
+    world_restart(&w);
+    get(&w, path, &r);
+    ASSERT_SAYS(r, "\"run_timeout_seconds\":600}");
+    call_json(&w, "PATCH", path, "{\"run_timeout_seconds\":null}", 200, &r);
+    end = clock_mono_ns() + 20 * NS_PER_S;
+    do {
+        assert_true(clock_mono_ns() < end);
+        get(&w, "/cloud/v6/test_runs/1", &r);
+    } while (!strstr(reply_text(&r), "\"status\":\"aborted\""));
+    static const char *const bad[] = {"{\"run_timeout_seconds\":9}",
+                                      "{\"run_timeout_seconds\":1e9}",
+                                      "{\"run_timeout_seconds\":\"5m\"}", "{\"timeout\":60}", "[]"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        call_json(&w, "PATCH", path, bad[i], 400, &r);
+    call_json(&w, "PATCH", "/cloud/v5/projects/99/settings", "{\"run_timeout_seconds\":60}", 404,
+              &r);
+}
+
 static void test_start_failures(void **state)
 {
     (void)state;
@@ -938,6 +980,7 @@ int main(void)
         WITH_SERVER(test_ends),
         WITH_SERVER(test_abort),
         cmocka_unit_test_setup_teardown(test_time_out, set_up_impatient, tear_down),
+        cmocka_unit_test_setup_teardown(test_project_timeout, set_up_impatient, tear_down),
         cmocka_unit_test_setup_teardown(test_data_keeps_it_open, set_up_impatient, tear_down),
         WITH_SERVER(test_restart),
         WITH_SERVER(test_live_events),
