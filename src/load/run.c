@@ -431,11 +431,36 @@ static void conclude(struct run *r, bool ran)
         show(r, r->req->ui->ended);
 }
 
+static void stop_outputs(struct run *r)
+{
+    if (r->outputs_stopped)
+        return;
+    struct output_result result = result_of(r);
+    run_outputs_stop(r, &result);
+    r->outputs_stopped = true;
+}
+
+/* Nobody waits with a cloud for as long as this process stays: it would call the run timed out. */
+static void settle(struct run *r)
+{
+    if (r->outputs_started == 0)
+        return;
+    shard_finish(r->shard, clock_mono_ns() + r->wall_offset_ns);
+    struct snapshot *s = final_snapshot(r);
+    if (s == NULL)
+        return;
+    run_thresholds_final(r, s);
+    snapshot_free(s);
+    stop_outputs(r);
+}
+
 /* `linger`: the process stays, and with it what can be asked of it, until it is told to end. */
 static void linger(struct run *r)
 {
-    bool wanted = r->options.linger.value && r->signals == 0;
-    if (!wanted)
+    if (!r->options.linger.value || r->signals > 0)
+        return;
+    settle(r);
+    if (r->signals > 0)
         return;
     r->lingering = true;
     if (r->req->ui != NULL && r->req->ui->lingering != NULL)
@@ -523,8 +548,7 @@ static void run_main(void *arg)
     stop_control(r);
     if (r->req->control != NULL)
         r->req->control->close(r->req->control_arg);
-    struct output_result result = result_of(r);
-    run_outputs_stop(r, &result);
+    stop_outputs(r);
     for (uint32_t i = 0; i < r->workers_len; i++)
         worker_join(&r->workers[i]);
     r->main = NULL;

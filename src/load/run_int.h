@@ -246,7 +246,7 @@ struct run {
     int end_code;
     struct err end_err;
     bool interruptible; /* the main coroutine is in something that a stop should cancel */
-    bool stopping_outputs;
+    bool stopping_outputs, outputs_stopped;
     uint32_t signals;
 
     struct timer ui_tick, second_tick;

@@ -216,9 +216,21 @@ static struct line *line_new(const struct log_line *l)
     return line;
 }
 
+/* Counts the line as dropped when there is none. */
+static bool has_room(struct cloud_logs *logs)
+{
+    pthread_mutex_lock(&logs->lock);
+    bool room = !logs->closed && logs->len < CLOUD_LOG_LINES_MAX;
+    logs->dropped += !room;
+    pthread_mutex_unlock(&logs->lock);
+    return room;
+}
+
 static void take(void *arg, const struct log_line *l)
 {
     struct cloud_logs *logs = arg;
+    if (!has_room(logs))
+        return; /* a flood isn't even copied */
     struct line *line = line_new(l);
     pthread_mutex_lock(&logs->lock);
     bool fits = line != NULL && !logs->closed && logs->len < CLOUD_LOG_LINES_MAX &&

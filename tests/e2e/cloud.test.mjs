@@ -83,6 +83,19 @@ test('Ctrl-C: Aborted by User, exit 105, the data up to then', async (t) => {
   await assertSameTotals(server, id, summary);
 });
 
+test('--linger: Finished in the cloud while the process stays', async (t) => {
+  const { server, path, summary } = await setUp(t, { vus: 1, iterations: 2 });
+  const client = stream(server, path, { args: ['--linger', '--summary-export', summary] });
+  await until('it lingers', () => /--linger was enabled/.test(client.stdout));
+  const run = await server.newestRun();
+  assert.equal(server.stateCode(run), 3);
+  assert.ok(client.running());
+  client.child.kill('SIGINT');
+  const end = await client.ended;
+  assert.equal(end.code, 0, end.stderr);
+  await assertSameTotals(server, run.id, summary);
+});
+
 test('a script that throws in setup: Aborted (script error), exit 107', async (t) => {
   const server = await new Server(t).start();
   const path = writeScript(server.dir, 'export function setup() { throw new Error("no"); } export default function () {}');

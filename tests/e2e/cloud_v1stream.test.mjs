@@ -1,5 +1,4 @@
 // Stream version 1 from this client: what it sends, and that a server counts it exactly, outages included.
-// also: asan
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
