@@ -49,23 +49,37 @@ int password_hash(struct str password, char out[static PASSWORD_ENCODED_MAX])
     return hash(password, PASSES, PASSWORD_KIB, out);
 }
 
+/* As long as a password takes. */
+static void waste_time(struct str password)
+{
+    char text[PASSWORD_ENCODED_MAX];
+    if (password.ptr && password.len <= SERVER_PASSWORD_MAX && password_hash(password, text) < 0)
+        err_clear();
+}
+
+/* A one-time password's. */
+static bool is_quick(struct str encoded)
+{
+    static const char quick[] = "$argon2id$v=19$m=8,";
+    return str_starts(encoded, STR(quick));
+}
+
 bool password_verify(struct str password, struct str encoded)
 {
     char text[PASSWORD_ENCODED_MAX];
     bool known = encoded.len > 0 && encoded.len < sizeof text && password.ptr;
     if (!known) {
         /* Whoever guesses at e-mail addresses shall not see by the time which of them exist. */
-        int rc = 0;
-        if (password.ptr && password.len <= SERVER_PASSWORD_MAX)
-            rc = password_hash(password, text);
-        if (rc < 0)
-            err_clear();
+        waste_time(password);
         return false;
     }
     memcpy(text, encoded.ptr, encoded.len);
     text[encoded.len] = '\0';
-    return password.len <= SERVER_PASSWORD_MAX &&
-           argon2id_verify(text, password.ptr, password.len) == ARGON2_OK;
+    bool right = password.len <= SERVER_PASSWORD_MAX &&
+                 argon2id_verify(text, password.ptr, password.len) == ARGON2_OK;
+    if (!right && is_quick(encoded)) /* nor which of them wait for their first sign-in */
+        waste_time(password);
+    return right;
 }
 
 int password_make_once(char out[static PASSWORD_ONCE_LEN + 1],
