@@ -27,9 +27,20 @@ static int define_add(JSContext *ctx, JSValueConst object, const struct metric *
     return JS_DefinePropertyValueStr(ctx, object, "add", add, JS_PROP_ENUMERABLE);
 }
 
+/* Called without `new`, which k6 takes as well, it has nobody's prototype but Object's. */
+static JSValue proto_of(JSContext *ctx, JSValueConst new_target)
+{
+    if (!JS_IsUndefined(new_target))
+        return JS_GetPropertyStr(ctx, new_target, "prototype");
+    JSValue plain = JS_NewObject(ctx);
+    JSValue proto = JS_IsException(plain) ? plain : JS_GetPrototype(ctx, plain);
+    JS_FreeValue(ctx, plain);
+    return proto;
+}
+
 static JSValue metric_object(JSContext *ctx, JSValueConst new_target, const struct metric *m)
 {
-    JSValue proto = JS_GetPropertyStr(ctx, new_target, "prototype");
+    JSValue proto = proto_of(ctx, new_target);
     if (JS_IsException(proto))
         return proto;
     JSValue v = JS_NewObjectProtoClass(ctx, proto, metric_class);
@@ -143,7 +154,7 @@ static int metric_constructor(JSContext *ctx, JSValueConst object, const char *n
 {
     JSCFunctionType fn = {.constructor_magic = metric_new};
     JSValue constructor =
-        JS_NewCFunction2(ctx, fn.generic, name, 2, JS_CFUNC_constructor_magic, type);
+        JS_NewCFunction2(ctx, fn.generic, name, 2, JS_CFUNC_constructor_or_func_magic, type);
     JSValue proto = JS_NewObject(ctx);
     if (JS_IsException(constructor) || JS_IsException(proto)) {
         JS_FreeValue(ctx, constructor);

@@ -151,10 +151,10 @@ test('k6/metrics: names, and metrics that are there already', async () => {
   const r = await run([script(`import { Counter, Trend } from 'k6/metrics';
     const say = (f) => { try { console.log(f().name); } catch (e) { console.log(e.message); } };
     for (const n of ['ab', '_1', 'x'.repeat(129), 'a', '1a', 'a b', 'a-b', 'ä1', '', 'x'.repeat(130), undefined, null]) say(() => new Counter(n));
-    say(() => new Counter('ab')); say(() => new Trend('ab')); say(() => new Counter('ab', true)); say(() => new Counter('http_reqs')); say(() => new Trend('http_reqs')); say(() => new Trend('http_req_duration'));
+    say(() => new Counter('ab')); say(() => Counter('ab')); say(() => new Trend('ab')); say(() => new Counter('ab', true)); say(() => new Counter('http_reqs')); say(() => new Trend('http_reqs')); say(() => new Trend('http_req_duration'));
     export default () => { say(() => new Counter('late')); };`)]);
   const no = (n) => `Invalid metric name: '${n}'. Metric names must only include up to 128 ASCII letters, numbers, or underscores and start with a letter or an underscore.`;
-  const once = ['ab', '_1', 'x'.repeat(129), ...['a', '1a', 'a b', 'a-b', 'ä1', '', 'x'.repeat(130), '', ''].map(no), 'ab', "metric 'ab' already exists but with type counter, instead of trend",
+  const once = ['ab', '_1', 'x'.repeat(129), ...['a', '1a', 'a b', 'a-b', 'ä1', '', 'x'.repeat(130), '', ''].map(no), 'ab', 'ab', "metric 'ab' already exists but with type counter, instead of trend",
     "metric 'ab' already exists but with a value type default, instead of time", 'http_reqs', "metric 'http_reqs' already exists but with type counter, instead of trend",
     "metric 'http_req_duration' already exists but with a value type time, instead of default"];
   assert.deepEqual(logged(r.err).slice(0, once.length), once);
