@@ -5,10 +5,12 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "net/dial.h"
+#include "net/proxy.h"
 #include "rt/co.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/random.h>
 #include <yyjson.h>
 
@@ -24,6 +26,12 @@ struct cloud_api {
     int64_t stack_id; /* 0: none */
 };
 
+static const char *of_process(void *arg, const char *name)
+{
+    (void)arg;
+    return getenv(name);
+}
+
 int cloud_api_new(const struct cloud_config *config, struct cloud_api **ret)
 {
     struct cloud_api *a = mem_calloc(1, sizeof *a);
@@ -31,7 +39,9 @@ int cloud_api_new(const struct cloud_config *config, struct cloud_api **ret)
         return err_set_errno(-ENOMEM, "cloud client");
     a->config = config;
     dial_rules_init(&a->rules);
-    int rc = dns_cache_new(&a->dns);
+    int rc = proxies_from_env(of_process, NULL, &a->rules.proxies);
+    if (rc == 0)
+        rc = dns_cache_new(&a->dns);
     if (rc == 0)
         rc = dialer_new(&a->rules, a->dns, &a->dialer);
     if (rc == 0)
@@ -282,6 +292,13 @@ int cloud_api_dial(struct cloud_api *a, const char *url_text, int64_t deadline_n
         buf_z(&text, url_text);
     if (buf_finish(&text) < 0 || url_parse(buf_view(&text), ret_url) < 0)
         return err_set(E_CONFIG, "'%.*s' is not a URL", STR_ARG(origin_of(url_text)));
-    return dial(a->dialer, ret_url->host, ret_url->port, str_eqz(ret_url->scheme, "https"), NULL,
-                deadline_ns, ret, &how);
+    bool tls = str_eqz(ret_url->scheme, "https");
+    struct dial_target to = {
+        .host = ret_url->host,
+        .port = ret_url->port,
+        .tls = tls,
+        .no_h2 = true,
+        .proxy = dialer_proxy(a->dialer, tls, ret_url->host, ret_url->port),
+    };
+    return dial_to(a->dialer, &to, deadline_ns, ret, &how);
 }

@@ -156,7 +156,7 @@ export async function startCloud(t, answer) {
     const chunks = [];
     req.on('data', (chunk) => chunks.push(chunk));
     req.on('end', () => {
-      const request = { method: req.method, path: req.url, headers: req.headers, body: Buffer.concat(chunks) };
+      const request = { method: req.method, path: req.url.replace(/^http:\/\/[^/]*/, ''), target: req.url, headers: req.headers, body: Buffer.concat(chunks) };
       requests.push(request);
       const { status = 200, body = {} } = answer(request, requests) || {};
       res.writeHead(status, { 'Content-Type': 'application/json' });

@@ -256,6 +256,14 @@ describe('provisioning', { concurrency: 4 }, () => {
     assert.deepEqual(calls(new6), ['POST /v1/tests']);
   });
 
+  test('through a proxy', async (t) => {
+    const cloud = await startCloudV6(t); // the proxy and what is behind it in one
+    const end = await run(t, cloud, { env: { K6_CLOUD_HOST: 'http://cloud.example', HTTP_PROXY: cloud.url, http_proxy: '' } });
+    assert.equal(end.code, 0, end.stderr);
+    assert.equal(cloud.requests[0].target, 'http://cloud.example/cloud/v6/auth');
+    assert.equal(notified(cloud).error, null);
+  });
+
   test('what is wrong before anything is made', async (t) => {
     const cloud = await startCloudV6(t);
     const long = await run(t, cloud, { env: { K6_CLOUD_NAME: 'x'.repeat(301) } });
