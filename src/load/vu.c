@@ -339,6 +339,8 @@ static bool run_window(struct vu *v, const struct window *win)
     int rc = enter_scenario(v, win);
     if (rc == 0 && !external_is(v->scenario->config)) /* else the keeper ends it */
         rc = timer_start(w->loop, &v->hard, w->start_ns + hard_end(win));
+    if (rc < 0 && w->aborted)
+        return false;
     if (rc < 0) {
         log_error("scenario %s: virtual user %u can't start: %s", v->scenario->config->name,
                   v->host.vu_id, err_get()->code == rc ? err_message() : err_code_text(rc));

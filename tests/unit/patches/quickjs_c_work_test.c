@@ -57,9 +57,22 @@ static void calls_of_c_functions_count(void **state)
 static void allocations_count(void **state)
 {
     (void)state;
-    int n = asked("const text = '[' + '1,'.repeat(200000) + '1]'",
-                  "for (let i = 0; i < 7; i++) JSON.parse(text);");
+    int n = asked("", "for (let i = 0; i < 7; i++) 'x'.repeat(2000000);");
     assert_in_range(n, 7, 8);
+}
+
+/* One call alone. */
+static void long_calls_ask_on_their_way(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {"const text = '[' + '1,'.repeat(200000) + '1]'", "JSON.parse(text)"},
+        {"const list = JSON.parse('[' + '1,'.repeat(200000) + '1]')", "JSON.stringify(list)"},
+        {"const list = JSON.parse('[' + '1,'.repeat(200000) + '1]')", "list.sort()"},
+        {"const list = JSON.parse('[' + '1,'.repeat(200000) + '1]')", "list.fill(0)"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_in_range(asked(cases[i][0], cases[i][1]), 19, 500);
 }
 
 int main(void)
@@ -68,6 +81,7 @@ int main(void)
         cmocka_unit_test(short_code_is_left_alone),
         cmocka_unit_test(calls_of_c_functions_count),
         cmocka_unit_test(allocations_count),
+        cmocka_unit_test(long_calls_ask_on_their_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
