@@ -23,7 +23,8 @@ bool idna_append_lookup(struct buf *b, struct str host)
     if (ok)
         buf_z(b, out);
     idn2_free(out);
-    return ok;
+    /* Go takes signs that IDNA 2008 has excluded, such as snowmen. */
+    return ok || idna_append_punycode(b, host);
 }
 
 /* ---- Punycode, RFC 3492 6.3 ----------------------------------------------------------------- */

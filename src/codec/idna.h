@@ -14,7 +14,8 @@
 bool idna_is_needed(struct str host);
 
 /* Appends what is looked up: each label mapped (small letters, UTS 46, nontransitional) and in
- * Punycode.  False: it is no name, and nothing was appended. */
+ * Punycode; in Punycode alone when there is no such mapping.  False: it is no name, and nothing was
+ * appended. */
 bool idna_append_lookup(struct buf *b, struct str host);
 
 /* Appends each label in Punycode as it is, without mapping: what Go writes as the Host header.

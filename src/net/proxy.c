@@ -85,8 +85,9 @@ static int set_user(struct proxy *p, const struct url *u)
     struct str password, user = str_cut(buf_view(&plain), ':', &password);
     p->user = str_dup(user);
     p->password = str_dup(password);
-    p->authorization = text.err == 0 ? str_dup(buf_view(&text)) : NULL;
-    return p->user && p->password && p->authorization ? 0 : -ENOMEM;
+    p->authorization = str_dup(buf_view(&text));
+    return plain.err == 0 && text.err == 0 && p->user && p->password && p->authorization ? 0
+                                                                                         : -ENOMEM;
 }
 
 static int proxy_of_url(const struct url *u, struct proxy **ret)
@@ -121,7 +122,8 @@ static int proxy_parse(const char *text, struct proxy **ret)
         buf_z(&with_scheme, text);
         url_fini(&u);
         u = (struct url){0};
-        rc = with_scheme.err != 0 ? -EINVAL : url_parse(buf_view(&with_scheme), &u);
+        rc = buf_finish(&with_scheme);
+        rc = rc == -ENOMEM ? rc : rc < 0 ? -EINVAL : url_parse(buf_view(&with_scheme), &u);
     }
     if (rc == 0 && u.host.len > 0)
         rc = proxy_of_url(&u, ret);
@@ -171,7 +173,7 @@ static int add_exception(struct proxies *p, struct exception e)
 
 static struct dial_cidr range_of(const struct net_ip *ip)
 {
-    struct dial_cidr range = {.bits = 128};
+    struct dial_cidr range = {.bits = 128, .v6 = !net_ip_is_v4(ip)};
     memcpy(range.addr, ip->addr, sizeof range.addr);
     return range;
 }
