@@ -7,6 +7,7 @@
 #include "client/http.h"
 #include "codec/duration.h"
 #include "net/dial.h"
+#include "net/proxy.h"
 #include "rt/co.h"
 
 #include <errno.h>
@@ -296,6 +297,8 @@ static int push_on_loop(struct push *p)
     struct co *co;
     dial_rules_init(&rules);
     int rc = url_parse(str_of(p->loki->settings->url), &p->url);
+    if (rc == 0)
+        rc = proxies_from_process(&rules.proxies);
     if (rc == 0)
         rc = loop_new(&loop);
     if (rc == 0)

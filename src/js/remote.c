@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "client/http.h"
 #include "net/dial.h"
+#include "net/proxy.h"
 #include "rt/co.h"
 
 struct remote {
@@ -25,9 +26,11 @@ int remote_new(struct remote **ret)
         return err_set(-ENOMEM, "modules from the web");
     dial_rules_init(&r->rules);
     int rc = dns_cache_new(&r->dns);
+    if (rc == 0)
+        rc = proxies_from_process(&r->rules.proxies);
     if (rc < 0) {
         remote_free(r);
-        return err_set(rc, "modules from the web");
+        return err_wrap(rc, "modules from the web");
     }
     *ret = r;
     return 0;

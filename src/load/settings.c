@@ -69,53 +69,74 @@ static int add_ip(const struct address *a, char ***list, size_t *len, size_t *ca
     return 0;
 }
 
-/* The first and last address of "a", "a-b" or "a/bits". */
-static int range_parse(struct str text, struct address *from, struct address *to)
+static int range_of_two(struct str text, struct str low, struct str high, struct address *from,
+                        struct address *to)
 {
-    struct str rest;
-    struct str low = str_cut(text, '-', &rest);
-    if (rest.ptr != NULL)
-        return address_parse(low, from) < 0 || address_parse(rest, to) < 0 ||
-                       from->family != to->family ||
-                       memcmp(from->bytes, to->bytes, address_len(from)) > 0
-                   ? -EINVAL
-                   : 0;
-    int64_t bits;
-    low = str_cut(text, '/', &rest);
-    if (address_parse(low, from) < 0)
-        return -EINVAL;
+    if (address_parse(low, from) < 0 || address_parse(high, to) < 0)
+        return err_set(E_CONFIG, "wrong IP range format: %.*s", STR_ARG(text));
+    if (from->family != to->family)
+        return err_set(E_CONFIG, "mixed IP range format: %.*s", STR_ARG(text));
+    if (memcmp(from->bytes, to->bytes, address_len(from)) > 0)
+        return err_set(E_CONFIG, "negative IP range: %.*s", STR_ARG(text));
+    return 0;
+}
+
+/* Of a network of IPv4 with more than two addresses, the first and the last one aren't hosts'. */
+static int range_of_network(struct str text, struct str low, struct str prefix,
+                            struct address *from, struct address *to)
+{
+    int64_t bits = -1, all = 0;
+    if (address_parse(low, from) == 0)
+        all = 8 * (int64_t)address_len(from);
+    if (all == 0 || str_to_i64(prefix, &bits) < 0 || bits < 0 || bits > all)
+        return err_set(E_CONFIG, "parseCIDR() failed parsing %.*s: invalid CIDR address: %.*s",
+                       STR_ARG(text), STR_ARG(text));
     *to = *from;
-    if (rest.ptr == NULL)
-        return 0;
-    int64_t all = 8 * (int64_t)address_len(from);
-    if (str_to_i64(rest, &bits) < 0 || bits < 0 || bits > all)
-        return -EINVAL;
     for (int64_t b = bits; b < all; b++) {
         uint8_t mask = (uint8_t)(0x80 >> (b % 8));
         from->bytes[b / 8] &= (uint8_t)~mask;
         to->bytes[b / 8] |= mask;
     }
+    if (from->family == AF_INET && bits < 31) {
+        from->bytes[3]++;
+        to->bytes[3]--;
+    }
     return 0;
 }
 
+/* The first and last address of "a", "a-b" or "a/bits". */
+static int range_parse(struct str text, struct address *from, struct address *to)
+{
+    struct str high, prefix;
+    struct str low = str_cut(text, '-', &high);
+    if (high.ptr != NULL)
+        return range_of_two(text, low, high, from, to);
+    low = str_cut(text, '/', &prefix);
+    if (prefix.ptr != NULL)
+        return range_of_network(text, low, prefix, from, to);
+    if (address_parse(text, from) < 0)
+        return err_set(E_CONFIG, "%.*s is not a valid IP, IP range or CIDR", STR_ARG(text));
+    *to = *from;
+    return 0;
+}
+
+/* Of more than LOAD_LOCAL_IPS_MAX addresses the first ones: no more virtual users than that ask. */
 int settings_parse_ips(const char *text, char ***ret, size_t *ret_len)
 {
     struct str rest = str_of(text);
     size_t cap = *ret_len;
-    while (rest.ptr != NULL) {
+    while (rest.ptr != NULL && *ret_len < LOAD_LOCAL_IPS_MAX) {
         struct str item = str_trim(str_cut(rest, ',', &rest));
         struct address at, last;
-        if (range_parse(item, &at, &last) < 0)
-            return err_set(E_CONFIG, "'%.*s' isn't an address, range or network for local IPs",
-                           STR_ARG(item));
-        for (;;) {
-            int rc = add_ip(&at, ret, ret_len, &cap);
-            if (rc < 0)
-                return rc;
-            if (memcmp(at.bytes, last.bytes, address_len(&at)) == 0)
+        int rc = range_parse(item, &at, &last);
+        while (rc == 0 && *ret_len < LOAD_LOCAL_IPS_MAX) {
+            rc = add_ip(&at, ret, ret_len, &cap);
+            if (rc == 0 && memcmp(at.bytes, last.bytes, address_len(&at)) == 0)
                 break;
             address_next(&at);
         }
+        if (rc < 0)
+            return rc;
     }
     return 0;
 }
@@ -217,12 +238,6 @@ static bool is_http2_off(const char *godebug)
     return false;
 }
 
-static const char *of_process(void *arg, const char *name)
-{
-    (void)arg;
-    return getenv(name);
-}
-
 /* ---- all of it ----------------------------------------------------------------------------- */
 
 static enum http_debug http_debug(const char *text)
@@ -290,7 +305,7 @@ int settings_make(const struct options *o, struct settings *ret)
 int settings_add_env(struct settings *s)
 {
     s->rules.offer_h2 = !is_http2_off(getenv("GODEBUG"));
-    int rc = proxies_from_env(of_process, NULL, &s->rules.proxies);
+    int rc = proxies_from_process(&s->rules.proxies);
     const char *key_log = getenv("SSLKEYLOGFILE");
     if (rc == 0 && key_log != NULL && key_log[0] != '\0') {
         log_warning("SSLKEYLOGFILE was specified, logging TLS connection keys to '%s'...", key_log);

@@ -28,6 +28,7 @@ struct attempt {
     uint16_t port;         /* as asked for, or as the override says */
     int64_t limit_ns;      /* the sooner of the request's deadline and 30 s from its start */
     bool limit_is_request; /* it is the request's */
+    const char *local_ip;  /* or NULL */
     struct dial_result *how;
 };
 
@@ -154,9 +155,12 @@ static int connect_failed(struct attempt *a, const struct sockaddr *to, const ch
 {
     char peer[INET6_ADDRSTRLEN + 8], text[128];
     tcp_format_address(to, NULL, peer, NULL);
+    const char *local = a->local_ip != NULL ? a->local_ip : "";
+    bool v6 = strchr(local, ':') != NULL;
     a->how->failure = failure_of_errno(rc);
     a->how->sys_errno = -rc;
-    return err_set(rc, "dial tcp %s: %s: %s", peer, call,
+    return err_set(rc, "dial tcp %s%s%s%s%s: %s: %s", v6 ? "[" : "", local, v6 ? "]" : "",
+                   a->local_ip != NULL ? ":0->" : "", peer, call,
                    rc == -ETIMEDOUT ? "connection timed out" : tcp_errno_text(rc, text));
 }
 
@@ -321,6 +325,7 @@ int dial_to(struct dialer *d, const struct dial_target *to, int64_t deadline_ns,
         .port = to->proxy ? to->proxy->port : to->port,
         .limit_ns = MIN(limit_ns, deadline_ns),
         .limit_is_request = deadline_ns <= limit_ns,
+        .local_ip = to->local_ip,
         .how = ret_how,
     };
     *ret_how = (struct dial_result){.failure = DIAL_OTHER};

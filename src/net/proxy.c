@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/err.h"
 #include "base/limits.h"
@@ -261,6 +262,17 @@ int proxies_from_env(proxy_getenv_fn *getenv_fn, void *arg, struct proxies **ret
     }
     *ret = p;
     return 0;
+}
+
+static const char *of_process(void *arg, const char *name)
+{
+    (void)arg;
+    return getenv(name);
+}
+
+int proxies_from_process(struct proxies **ret)
+{
+    return proxies_from_env(of_process, NULL, ret);
 }
 
 static bool is_loopback(const struct net_ip *ip)

@@ -201,6 +201,15 @@ for (const [name, script, expected, options = {}] of responses)
     else assert.deepEqual(JSON.parse(r.lines[0]), expected[0], r.err);
   });
 
+test('localIPs: dealt to virtual users in turn', async () => {
+  const r = await run("const e = http.get('http://127.0.0.1:1/').error_code; show(__VU, http.get(U).status, e);", { options: { vus: 3, iterations: 3 }, args: ['--local-ips', '127.0.0.2-127.0.0.3,127.0.1.0/30'] });
+  assert.deepEqual(r.lines.map((l) => l.slice(2)), Array(3).fill('200 1212'), r.err);
+  const own = new Set(r.failed.map((f) => /dial tcp (127[\d.]+):0->127\.0\.0\.1:1: connect: connection refused/.exec(f)?.[1]));
+  for (const one of own) assert.ok(['127.0.0.2', '127.0.0.3', '127.0.1.1'].includes(one), one);
+  const bad = await run('', { args: ['--local-ips', 'x'] });
+  assert.match(bad.err, /x is not a valid IP, IP range or CIDR/);
+});
+
 test('connections: kept, and how many', async () => {
   await run('http.get(U); http.get(U);', { options: { iterations: 2 } });
   assert.equal(connections, 1);
