@@ -35,7 +35,7 @@ struct proxies;
 typedef const char *proxy_getenv_fn(void *arg, const char *name);
 NODISCARD int proxies_from_env(proxy_getenv_fn *getenv_fn, void *arg, struct proxies **ret);
 NODISCARD int proxies_from_process(struct proxies **ret); /* the process's environment */
-void proxies_free(struct proxies *p); /* NULL is fine */
+void proxies_free(struct proxies *p);                     /* NULL is fine */
 
 /* The one for host:port (no brackets), asked for with TLS or without; NULL: none.  `p` may be NULL.
  */
