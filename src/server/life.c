@@ -219,6 +219,7 @@ static void time_out(struct server *s, int64_t id, int64_t timeout_ns)
     struct store_finish change = {
         .state = {.code = RUN_TIMED_OUT, .entered_ns = clock_wall_ns(), .message = str_of(message)},
         .result = RESULT_ERROR,
+        .silent_ns = timeout_ns,
     };
     bool repeated;
     if (life_change(s, id, &change, &repeated) < 0)

@@ -205,7 +205,7 @@ static int64_t execution_ns(const struct store_run *run)
     for (size_t i = 0; i < run->history_len; i++) {
         if (run->history[i].code != RUN_RUNNING)
             continue;
-        int64_t end = run->ended_ns > 0 ? run->ended_ns : clock_wall_ns();
+        int64_t end = run->ended_ns > 0 ? run->ended_ns - run->silent_ns : clock_wall_ns();
         return MAX(end - run->history[i].entered_ns, (int64_t)0);
     }
     return 0;

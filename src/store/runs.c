@@ -11,7 +11,7 @@
 #define RUN_COLUMNS                                                                                \
     "runs.id, test_id, project_id, tests.name, started_by, note, options, runs.created_ns,"        \
     " ended_ns, max_vus, estimated_duration, archive_bytes, code, result,"                         \
-    " max_browser_vus, kind='cloud', starred, saved"
+    " max_browser_vus, kind='cloud', starred, saved, silent_ns"
 
 /* ---- reading ---- */
 
@@ -36,6 +36,7 @@ static int fill_run(sqlite3_stmt *q, struct arena *a, struct store_run *ret)
         .cloud = sqlite3_column_int(q, 15) != 0,
         .starred = sqlite3_column_int(q, 16) != 0,
         .saved = sqlite3_column_int(q, 17) != 0,
+        .silent_ns = sqlite3_column_int64(q, 18),
     };
     return ret->test_name.ptr ? 0 : -ENOMEM;
 }
@@ -337,8 +338,9 @@ static int may_enter(sqlite3 *db, int64_t id, int code)
 static int enter_state(sqlite3 *db, int64_t id, const struct store_finish *change)
 {
     int64_t ended_ns = store_run_ended(change->state.code) ? change->state.entered_ns : 0;
-    int rc = db_run(db, "UPDATE runs SET code=?, ended_ns=?, result=? WHERE id=?", "iiii",
-                    (int64_t)change->state.code, ended_ns, (int64_t)change->result, id);
+    int rc = db_run(db, "UPDATE runs SET code=?, ended_ns=?, result=?, silent_ns=? WHERE id=?",
+                    "iiiii", (int64_t)change->state.code, ended_ns, (int64_t)change->result,
+                    change->silent_ns, id);
     if (rc == 0)
         rc = add_state(db, id, &change->state);
     if (rc == 0)

@@ -116,6 +116,9 @@ static const char *const steps[] = {
 
     /* 4: how long a project's runs may be silent; 0: as the server has it */
     "ALTER TABLE projects ADD COLUMN run_timeout_s INTEGER NOT NULL DEFAULT 0;",
+
+    /* 5: how long a run that timed out had been silent by then, which isn't counted as use */
+    "ALTER TABLE runs ADD COLUMN silent_ns INTEGER NOT NULL DEFAULT 0;",
 };
 
 static int take_step(sqlite3 *db, size_t step)

@@ -128,6 +128,7 @@ struct store_run {
     struct str options; /* JSON object; NULL ptr: none known */
     int64_t created_ns;
     int64_t ended_ns;           /* 0: not yet */
+    int64_t silent_ns;          /* at the end of one that timed out */
     int64_t max_vus;            /* -1: unknown */
     int64_t estimated_duration; /* s; -1: unknown */
     int64_t archive_bytes;      /* 0: none */
@@ -188,6 +189,7 @@ struct store_finish {
     const struct store_threshold *thresholds; /* results; others are added; NULL: untouched */
     size_t thresholds_len;
     struct str idempotency_key; /* empty: none */
+    int64_t silent_ns; /* before the end nothing came for so long, and nothing is counted */
 };
 
 /*

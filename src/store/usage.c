@@ -26,17 +26,17 @@ int32_t store_month(int64_t wall_ns)
 
 int store_settle_run(sqlite3 *db, int64_t run_id)
 {
-    return db_run(
-        db,
-        "INSERT INTO usage (project_id, month, runs, cloud_minutes, local_minutes)"
-        " SELECT project_id, month, 1, iif(cloud, total, 0), iif(cloud, 0, total) FROM ("
-        "  SELECT project_id, " MONTH_OF_RUN " AS month, kind='cloud' AS cloud, " UNITS_OF_RUN
-        " * " MINUTES_TO("ended_ns") " AS total FROM runs JOIN tests ON tests.id=test_id"
-                                     "  WHERE runs.id=?) WHERE true"
-                                     " ON CONFLICT DO UPDATE SET runs=runs+1, "
-                                     "cloud_minutes=cloud_minutes+excluded.cloud_minutes,"
-                                     " local_minutes=local_minutes+excluded.local_minutes",
-        "i", run_id);
+    return db_run(db,
+                  "INSERT INTO usage (project_id, month, runs, cloud_minutes, local_minutes)"
+                  " SELECT project_id, month, 1, iif(cloud, total, 0), iif(cloud, 0, total) FROM ("
+                  "  SELECT project_id, " MONTH_OF_RUN
+                  " AS month, kind='cloud' AS cloud, " UNITS_OF_RUN " * " MINUTES_TO(
+                      "ended_ns - silent_ns") " AS total FROM runs JOIN tests ON tests.id=test_id"
+                                              "  WHERE runs.id=?) WHERE true"
+                                              " ON CONFLICT DO UPDATE SET runs=runs+1, "
+                                              "cloud_minutes=cloud_minutes+excluded.cloud_minutes,"
+                                              " local_minutes=local_minutes+excluded.local_minutes",
+                  "i", run_id);
 }
 
 /* Settled and open together; ?1 is now. */

@@ -320,6 +320,8 @@ static void enter(int64_t id, int code, int64_t at_ns)
 {
     bool repeated;
     struct store_finish f = {.state = {.code = code, .entered_ns = at_ns}};
+    if (code == RUN_TIMED_OUT)
+        f.silent_ns = 2 * minute_ns; /* which aren't counted */
     assert_int_equal(store_set_state(s, id, &f, &repeated), 1);
 }
 
@@ -348,7 +350,7 @@ static void test_usage(void **state)
     enter(run(t, 10, 0, true), RUN_ABORTED_BY_SYSTEM, t + minute_ns);
     int64_t browsers = run(t, 5, 2, true);
     enter(browsers, RUN_RUNNING, t);
-    enter(browsers, RUN_TIMED_OUT, t + minute_ns);
+    enter(browsers, RUN_TIMED_OUT, t + 3 * minute_ns);
     struct store_usage u = used(202611, t);
     assert_int_equal(u.runs, 3);
     assert_int_equal(u.cloud_minutes, 5 + 9 * 2);
