@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/map.h"
+#include "base/mem.h"
 #include "server/call_arg.h"
 #include "server/run_json.h"
 #include "server/threshold.h"
@@ -72,8 +73,8 @@ int v5_metrics(struct request *r)
     return reply_json(r, 200);
 }
 
-/* The series that match any `match[]`. */
-static int find_keys(struct request *r, int64_t run_id, struct query_key **ret, size_t *ret_len)
+/* Tells of the series that match any `match[]`. */
+static int each_key(struct request *r, int64_t run_id, query_key_fn *fn, void *arg)
 {
     struct str selectors[16];
     size_t len = 0;
@@ -85,37 +86,48 @@ static int find_keys(struct request *r, int64_t run_id, struct query_key **ret, 
     }
     if (len == ARRAY_LEN(selectors))
         return err_set(E_CONFIG, "match[]: at most %zu selectors", len - 1);
-    int rc = query_keys(r->server->store, run_id, selectors, len, &r->arena, ret, ret_len);
+    int rc = query_each_key(r->server->store, run_id, selectors, len, fn, arg);
     return rc < 0 ? err_wrap(rc, "match[]") : 0;
+}
+
+struct series_list {
+    struct buf *out;
+    struct str run;
+    bool begun;
+};
+
+static int put_key(void *arg, const struct query_key *key)
+{
+    struct series_list *l = arg;
+    buf_z(l->out, l->begun ? ",{" : "{");
+    l->begun = true;
+    json_str(l->out, "__name__", key->metric);
+    json_str(l->out, "test_run_id", l->run);
+    for (size_t i = 0; i < key->labels_len; i++) {
+        buf_byte(l->out, ',');
+        buf_json_str(l->out, key->labels[i].name);
+        buf_byte(l->out, ':');
+        buf_json_str(l->out, key->labels[i].value);
+    }
+    buf_byte(l->out, '}');
+    return buf_finish(l->out);
 }
 
 int v5_series(struct request *r)
 {
     struct store_run run;
-    struct query_key *keys = NULL;
-    size_t len = 0;
     char id[24];
+    struct series_list l = {.out = &r->reply.body};
     int rc = find_run(r, &run);
-    if (rc == 0)
-        rc = find_keys(r, run.id, &keys, &len);
     if (rc < 0)
         return rc;
     snprintf(id, sizeof id, "%lld", (long long)run.id);
-    struct buf *out = &r->reply.body;
-    buf_z(out, "{\"status\":\"success\",\"data\":[");
-    for (size_t i = 0; i < len; i++) {
-        buf_z(out, i > 0 ? ",{" : "{");
-        json_str(out, "__name__", keys[i].metric);
-        json_str(out, "test_run_id", str_of(id));
-        for (size_t j = 0; j < keys[i].labels_len; j++) {
-            buf_byte(out, ',');
-            buf_json_str(out, keys[i].labels[j].name);
-            buf_byte(out, ':');
-            buf_json_str(out, keys[i].labels[j].value);
-        }
-        buf_byte(out, '}');
-    }
-    buf_z(out, "]}");
+    l.run = str_of(id);
+    buf_z(l.out, "{\"status\":\"success\",\"data\":[");
+    rc = each_key(r, run.id, put_key, &l);
+    if (rc < 0)
+        return rc;
+    buf_z(l.out, "]}");
     return reply_json(r, 200);
 }
 
@@ -128,7 +140,7 @@ static int by_text(const void *a, const void *b)
 static int put_set(struct request *r, const struct map *set)
 {
     size_t len = map_len(set);
-    struct str *list = arena_calloc(&r->arena, len + 1, sizeof *list);
+    struct str *list = mem_calloc(len + 1, sizeof *list);
     if (!list)
         return -ENOMEM;
     for (size_t i = 0; i < len; i++)
@@ -142,43 +154,41 @@ static int put_set(struct request *r, const struct map *set)
         buf_json_str(out, list[i]);
     }
     buf_z(out, "]}");
+    mem_free(list);
     return reply_json(r, 200);
 }
 
-/* Names of labels, or the values of the one called `name`. */
-static int collect(struct request *r, const struct query_key *keys, size_t len, struct str name,
-                   struct map *set)
+struct label_set {
+    struct map *set;
+    struct str name; /* whose values; NULL ptr: the names themselves */
+};
+
+static int add_key(void *arg, const struct query_key *key)
 {
+    const struct label_set *l = arg;
     int rc = 0;
-    for (size_t i = 0; i < len && rc == 0; i++) {
-        if (!name.ptr)
-            rc = map_put(set, STR("__name__"), NULL);
-        else if (str_eq(name, STR("__name__")))
-            rc = map_put(set, keys[i].metric, NULL);
-        for (size_t j = 0; j < keys[i].labels_len && rc == 0; j++) {
-            const struct metricset_label *l = &keys[i].labels[j];
-            if (!name.ptr)
-                rc = map_put(set, l->name, NULL);
-            else if (str_eq(name, l->name))
-                rc = map_put(set, l->value, NULL);
-        }
+    if (!l->name.ptr)
+        rc = map_put(l->set, STR("__name__"), NULL);
+    else if (str_eq(l->name, STR("__name__")))
+        rc = map_put(l->set, key->metric, NULL);
+    for (size_t i = 0; i < key->labels_len && rc == 0; i++) {
+        if (!l->name.ptr)
+            rc = map_put(l->set, key->labels[i].name, NULL);
+        else if (str_eq(l->name, key->labels[i].name))
+            rc = map_put(l->set, key->labels[i].value, NULL);
     }
-    (void)r;
     return rc;
 }
 
 static int list_labels(struct request *r, struct str name)
 {
     struct store_run run;
-    struct query_key *keys = NULL;
-    size_t len = 0;
     CLEANUP(map_fini) struct map set;
+    struct label_set l = {&set, name};
     map_init(&set, STORE_SERIES_MAX);
     int rc = find_run(r, &run);
     if (rc == 0)
-        rc = find_keys(r, run.id, &keys, &len);
-    if (rc == 0)
-        rc = collect(r, keys, len, name, &set);
+        rc = each_key(r, run.id, add_key, &l);
     return rc < 0 ? rc : put_set(r, &set);
 }
 

@@ -88,8 +88,9 @@ static int add_metric(struct map *metrics, const struct query_metric *q)
     return 0;
 }
 
-static int add_labels(struct map *metrics, const struct query_key *key)
+static int add_labels(void *arg, const struct query_key *key)
 {
+    struct map *metrics = arg;
     struct metric *m = map_get(metrics, key->metric);
     int rc = 0;
     for (size_t i = 0; m && i < key->labels_len && rc == 0; i++)
@@ -101,18 +102,12 @@ static int add_run(struct request *r, int64_t run_id, struct map *metrics)
 {
     CLEANUP(arena_fini) struct arena a;
     struct query_metric *list = NULL;
-    struct query_key *keys = NULL;
     size_t len = 0;
-    size_t keys_len = 0;
     arena_init(&a, STORE_ARENA_MAX);
     int rc = query_metrics(r->server->store, run_id, &a, &list, &len);
-    if (rc == 0)
-        rc = query_keys(r->server->store, run_id, NULL, 0, &a, &keys, &keys_len);
     for (size_t i = 0; i < len && rc == 0; i++)
         rc = add_metric(metrics, &list[i]);
-    for (size_t i = 0; i < keys_len && rc == 0; i++)
-        rc = add_labels(metrics, &keys[i]);
-    return rc;
+    return rc < 0 ? rc : query_each_key(r->server->store, run_id, NULL, 0, add_labels, metrics);
 }
 
 static int by_name(const void *a, const void *b)

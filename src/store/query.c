@@ -64,51 +64,44 @@ static int match_any(const struct selector *selectors, size_t len, const struct 
     return rc;
 }
 
-static int collect_keys(sqlite3 *db, const struct selector *selectors, size_t selectors_len,
-                        struct arena *a, struct query_key **ret, size_t *ret_len)
+static int walk_keys(sqlite3 *db, const struct selector *selectors, size_t selectors_len,
+                     query_key_fn *fn, void *arg)
 {
-    int64_t count = 0;
-    int rc = db_number(db, &count, 0, "SELECT count(*) FROM series", "");
-    struct query_key *list = arena_calloc(a, (size_t)count + 1, sizeof *list);
-    if (rc < 0 || !list)
-        return rc < 0 ? rc : -ENOMEM;
+    CLEANUP(arena_fini) struct arena a;
     CLEANUP(db_donep) sqlite3_stmt *q = NULL;
-    rc = db_query(db, &q,
-                  "SELECT name, labels FROM series JOIN metrics ON metrics.id=metric_id"
-                  " ORDER BY name, labels",
-                  "");
-    size_t len = 0;
-    while (rc == 0 && len < (size_t)count && (rc = db_step(q)) > 0) {
-        struct query_key *key = &list[len];
-        key->metric = db_text_dup(q, 0, a);
-        rc = reading_labels(a, db_text(q, 1), &key->labels, &key->labels_len);
+    arena_init(&a, STORE_ARENA_MAX);
+    int rc = db_query(db, &q,
+                      "SELECT name, labels FROM series JOIN metrics ON metrics.id=metric_id"
+                      " ORDER BY name, labels",
+                      "");
+    while (rc == 0 && (rc = db_step(q)) > 0) {
+        struct query_key key = {.metric = db_text(q, 0)};
+        rc = reading_labels(&a, db_text(q, 1), &key.labels, &key.labels_len);
         if (rc == 0)
-            rc = match_any(selectors, selectors_len, key);
+            rc = match_any(selectors, selectors_len, &key);
         if (rc > 0)
-            len++;
-        rc = rc < 0 ? rc : 0;
+            rc = fn(arg, &key);
+        arena_reset(&a);
     }
-    *ret = list;
-    *ret_len = len;
-    return rc < 0 ? rc : 0;
+    return rc;
 }
 
-int query_keys(struct store *s, int64_t run_id, const struct str *texts, size_t texts_len,
-               struct arena *a, struct query_key **ret, size_t *ret_len)
+int query_each_key(struct store *s, int64_t run_id, const struct str *texts, size_t texts_len,
+                   query_key_fn *fn, void *arg)
 {
-    struct selector *selectors = arena_calloc(a, texts_len + 1, sizeof *selectors);
+    CLEANUP(arena_fini) struct arena a;
+    arena_init(&a, STORE_ARENA_MAX);
+    struct selector *selectors = arena_calloc(&a, texts_len + 1, sizeof *selectors);
     if (!selectors)
         return -ENOMEM;
     int rc = 0;
     for (size_t i = 0; i < texts_len && rc == 0; i++)
-        rc = selector_parse(a, texts[i], &selectors[i]);
+        rc = selector_parse(&a, texts[i], &selectors[i]);
     CLEANUP(reading_close) struct reading reading = {0};
-    *ret = NULL;
-    *ret_len = 0;
     if (rc == 0)
         rc = reading_open(s, run_id, &reading);
     if (rc == 0 && reading.file)
-        rc = collect_keys(reading.file->r, selectors, texts_len, a, ret, ret_len);
+        rc = walk_keys(reading.file->r, selectors, texts_len, fn, arg);
     for (size_t i = 0; i < texts_len; i++)
         selector_fini(&selectors[i]);
     return rc;

@@ -32,10 +32,13 @@ struct query_key {
     size_t labels_len;
 };
 
-/* Those that match any of the selectors; all when there is none. */
-NODISCARD int query_keys(struct store *s, int64_t run_id, const struct str *selectors,
-                         size_t selectors_len, struct arena *a, struct query_key **ret,
-                         size_t *ret_len);
+/* A negative code ends the walk and is passed up.  The key is valid during the call. */
+typedef int query_key_fn(void *arg, const struct query_key *key);
+
+/* Tells of those that match any of the selectors, of all when there is none; by metric and labels.
+ */
+NODISCARD int query_each_key(struct store *s, int64_t run_id, const struct str *selectors,
+                             size_t selectors_len, query_key_fn *fn, void *arg);
 
 struct query_point {
     int64_t time_s; /* start of the step; for one value the end of the range */

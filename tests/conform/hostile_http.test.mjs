@@ -8,6 +8,7 @@ import test from 'node:test';
 import { gzipSync } from 'node:zlib';
 
 import { Server } from '../e2e/cloud_lib.mjs';
+import { assertSpecified } from './contract_lib.mjs';
 
 const spec = JSON.parse(readFileSync('tests/fixtures/cloud-api-v6.json', 'utf8'));
 
@@ -38,7 +39,9 @@ const bodies = {
 
 async function ask(server, method, path, headers, body) {
   const res = await fetch(server.url + path, { method, redirect: 'manual', headers: { Authorization: `Token ${server.token}`, ...headers }, body: method === 'GET' ? undefined : body });
-  return { status: res.status, text: await res.text(), headers: res.headers };
+  const text = await res.text();
+  if (/json/.test(res.headers.get('content-type') ?? '')) assertSpecified(method, path, res.status, text);
+  return { status: res.status, text, headers: res.headers };
 }
 
 /** No answer of ours is an accident, and each error says something. */

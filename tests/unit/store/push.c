@@ -114,3 +114,40 @@ double ask(struct fixture *f, const char *query, const char *metric)
     query_result_fini(&r);
     return v;
 }
+
+enum { KEYS_MAX = 1000 };
+
+struct key_list {
+    struct arena *arena;
+    struct query_key *keys;
+    size_t len;
+};
+
+static int keep_key(void *arg, const struct query_key *key)
+{
+    struct key_list *l = arg;
+    assert_true(l->len < KEYS_MAX);
+    struct query_key *to = &l->keys[l->len++];
+    *to = *key;
+    to->metric.ptr = arena_dup(l->arena, key->metric);
+    to->labels = arena_calloc(l->arena, key->labels_len + 1, sizeof *to->labels);
+    assert_non_null(to->labels);
+    for (size_t i = 0; i < key->labels_len; i++) {
+        to->labels[i] = key->labels[i];
+        to->labels[i].name.ptr = arena_dup(l->arena, key->labels[i].name);
+        to->labels[i].value.ptr = arena_dup(l->arena, key->labels[i].value);
+    }
+    return 0;
+}
+
+int list_keys(struct fixture *f, const struct str *selectors, size_t selectors_len, struct arena *a,
+              struct query_key **ret, size_t *ret_len)
+{
+    struct key_list l = {.arena = a};
+    l.keys = arena_calloc(a, KEYS_MAX, sizeof *l.keys);
+    assert_non_null(l.keys);
+    int rc = query_each_key(f->store, f->run_id, selectors, selectors_len, keep_key, &l);
+    *ret = l.keys;
+    *ret_len = l.len;
+    return rc;
+}

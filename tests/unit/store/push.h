@@ -34,6 +34,10 @@ void push_series(struct push_writer *p, const char *labels);
 /* Stores it; the code that store_push() gave. */
 int push_end(struct push_writer *p, struct fixture *f, const char *key, struct store_push *ret);
 
+/* What query_each_key() tells of, into the arena; its code. */
+int list_keys(struct fixture *f, const struct str *selectors, size_t selectors_len, struct arena *a,
+              struct query_key **ret, size_t *ret_len);
+
 /* The value of an aggregate without labels; NaN when there is none. */
 double ask(struct fixture *f, const char *query, const char *metric);
 

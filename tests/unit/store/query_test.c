@@ -275,7 +275,7 @@ static void test_no_data(void **state)
     size_t len = 1;
     assert_int_equal(query_metrics(f.store, f.run_id, &a, &metrics, &len), 0);
     assert_int_equal(len, 0);
-    assert_int_equal(query_keys(f.store, f.run_id, NULL, 0, &a, &keys, &len), 0);
+    assert_int_equal(list_keys(&f, NULL, 0, &a, &keys, &len), 0);
     assert_int_equal(len, 0);
     struct query q = {STR("rate"), STR("c"), -1, -1, 0};
     struct query_result r;
@@ -290,10 +290,10 @@ static void test_keys(void **state)
     arena_init(&a, 1 << 20);
     struct query_key *keys;
     size_t len = 0;
-    assert_int_equal(query_keys(f.store, f.run_id, NULL, 0, &a, &keys, &len), 0);
+    assert_int_equal(list_keys(&f, NULL, 0, &a, &keys, &len), 0);
     assert_int_equal(len, 8);
     struct str selectors[] = {STR("c{status=\"200\"}"), STR("{__name__=~\"t|r\",method=\"GET\"}")};
-    assert_int_equal(query_keys(f.store, f.run_id, selectors, 2, &a, &keys, &len), 0);
+    assert_int_equal(list_keys(&f, selectors, 2, &a, &keys, &len), 0);
     assert_int_equal(len, 3);
     assert_true(str_eqz(keys[0].metric, "c"));
     assert_int_equal(keys[0].labels_len, 2);

@@ -147,7 +147,7 @@ static void test_labels_are_cleaned(void **state)
     arena_init(&a, 1 << 20);
     struct query_key *keys;
     size_t len = 0;
-    assert_int_equal(query_keys(f.store, f.run_id, NULL, 0, &a, &keys, &len), 0);
+    assert_int_equal(list_keys(&f, NULL, 0, &a, &keys, &len), 0);
     assert_int_equal(len, 1);
     assert_int_equal(keys[0].labels_len, 2);
     assert_true(ask(&f, "increase", "c") == 3);
