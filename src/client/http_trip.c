@@ -294,7 +294,7 @@ int http_trip_make(struct http_call *k)
         int64_t begin = clock_mono_ns();
         if (k->deadline_ns == 0)
             k->deadline_ns = begin + k->req->timeout_ns;
-        struct http_conn *conn;
+        struct http_conn *conn = NULL;
         rc = refused ? back_off(k, tries) : 0;
         if (rc == 0)
             rc = get_connection(k, tls, &conn, &begin);
