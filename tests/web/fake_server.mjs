@@ -265,8 +265,9 @@ export class FakeServer {
 
   api(req, res, url, path) {
     if (path === "/cloud/v5/test_runs/events") return this.stream(req, res, null);
-    if (path === "/cloud/v6/test_runs") {
-      const all = [...this.runs.values()].map((r) => r.record).sort((a, b) => b.created.localeCompare(a.created) || b.id - a.id);
+    const [, ofTest] = /^\/cloud\/v6\/load_tests\/(\d+)\/test_runs$/.exec(path) ?? [];
+    if (ofTest !== undefined || path === "/cloud/v6/test_runs") {
+      const all = [...this.runs.values()].map((r) => r.record).filter((r) => ofTest === undefined || r.test_id === Number(ofTest)).sort((a, b) => b.created.localeCompare(a.created) || b.id - a.id);
       const skip = Number(url.searchParams.get("$skip") ?? 0);
       const top = Number(url.searchParams.get("$top") ?? 1000);
       return this.json(res, { value: all.slice(skip, skip + top), ...(url.searchParams.get("$count") === "true" ? { "@count": all.length } : {}) });

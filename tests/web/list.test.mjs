@@ -49,6 +49,18 @@ test("the list follows runs as they come, go on and end", async (t) => {
   assert.equal(await page.locator(".runs tbody tr").count(), 1);
 });
 
+test("the runs of one test, at the address that k6 prints, too", async (t) => {
+  const fake = await fakeServer(t);
+  const shop = shopRun(fake, { name: "shop", agoSeconds: 900, seconds: 60 });
+  shopRun(fake, { name: "other", agoSeconds: 500, seconds: 60 });
+  const page = await signedIn(t, fake, `/a/k6-app/tests/${shop.record.test_id}`);
+  await until("its run alone", () => rowsOf(page, ".runs"), (rows) => rows.length === 1 && rows[0][0].startsWith("shop"));
+  assert.equal(await page.locator("h1").textContent(), "shop");
+  await page.getByRole("link", { name: "shop" }).click();
+  await page.getByRole("navigation", { name: "Breadcrumb" }).getByRole("link", { name: "shop" }).click();
+  await until("back at the test", async () => new URL(page.url()).pathname, (at) => at === `/tests/${shop.record.test_id}`);
+});
+
 test("what happened while the stream was broken is there when it is back", async (t) => {
   const fake = await fakeServer(t);
   shopRun(fake, { agoSeconds: 300, seconds: 30 }).state(3, { at: Date.now() - 270_000, result: "passed" });

@@ -90,6 +90,7 @@ export function App() {
       </header>
       <div id="content" tabIndex={-1}>
         {route.page === "runs" && <RunList />}
+        {route.page === "test" && <RunList key={route.id} test={route.id} />}
         {route.page === "run" && <RunPage key={route.id} id={route.id} />}
         {route.page === "projects" && <Projects who={who} />}
         {route.page === "project" && <ProjectPage key={route.id} id={route.id} who={who} />}

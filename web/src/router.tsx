@@ -4,6 +4,7 @@ import { useSyncExternalStore, type AnchorHTMLAttributes, type MouseEvent } from
 export type Route =
   | { page: "runs" }
   | { page: "run"; id: number }
+  | { page: "test"; id: number }
   | { page: "projects" }
   | { page: "project"; id: number }
   | { page: "account" }
@@ -27,8 +28,10 @@ export function parseRoute(path: string): Route {
   const clean = path.replace(/\/+$/, "");
   const known = plain[clean];
   if (known) return known;
-  const [, kind, id] = /^\/(runs|projects)\/(\d{1,15})$/.exec(clean) ?? [];
+  // k6 prints addresses below /a/k6-app, where its own cloud has them.
+  const [, kind, id] = /^(?:\/a\/k6-app)?\/(runs|tests|projects)\/(\d{1,15})$/.exec(clean) ?? [];
   if (kind === "runs") return { page: "run", id: Number(id) };
+  if (kind === "tests") return { page: "test", id: Number(id) };
   if (kind === "projects") return { page: "project", id: Number(id) };
   return { page: "unknown" };
 }

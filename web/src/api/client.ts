@@ -101,9 +101,10 @@ export const session = {
   },
 };
 
-export function listRuns(skip: number, top: number, signal?: AbortSignal): Promise<TestRunList> {
+export function listRuns(skip: number, top: number, signal?: AbortSignal, test: number | null = null): Promise<TestRunList> {
   const order = encodeURIComponent("created desc");
-  return json(`/cloud/v6/test_runs?$orderby=${order}&$top=${top}&$skip=${skip}&$count=true`, signal);
+  const of = test === null ? "" : `load_tests/${test}/`;
+  return json(`/cloud/v6/${of}test_runs?$orderby=${order}&$top=${top}&$skip=${skip}&$count=true`, signal);
 }
 
 export const getRun = (id: number, signal?: AbortSignal): Promise<TestRun> => json(`/cloud/v6/test_runs/${id}`, signal);

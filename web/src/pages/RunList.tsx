@@ -114,7 +114,9 @@ function merge(known: TestRun[], came: TestRun[]): TestRun[] {
   return [...byId.values()].sort((a, b) => Date.parse(b.created) - Date.parse(a.created) || b.id - a.id);
 }
 
-export function RunList() {
+/** All runs, or those of one test. */
+export function RunList({ test = null }: { test?: number | null }) {
+  const name = useTestName(test ?? undefined);
   const [runs, setRuns] = useState<TestRun[] | null>(null);
   const [total, setTotal] = useState(0);
   const [error, setError] = useState<string | null>(null);
@@ -123,12 +125,12 @@ export function RunList() {
   const known = useRef(new Set<number>());
 
   useEffect(() => {
-    document.title = "Runs · Spate";
-  }, []);
+    document.title = `${name ?? "Runs"} · Spate`;
+  }, [name]);
 
   const load = useCallback(async (skip: number, signal?: AbortSignal) => {
     try {
-      const page = await listRuns(skip, pageSize, signal);
+      const page = await listRuns(skip, pageSize, signal, test);
       for (const run of page.value) known.current.add(run.id);
       setRuns((old) => merge(old ?? [], page.value));
       setTotal((n) => page["@count"] ?? Math.max(n, skip + page.value.length));
@@ -137,7 +139,7 @@ export function RunList() {
       if (signal?.aborted) return;
       setError(cause instanceof ApiError ? cause.message : String(cause));
     }
-  }, []);
+  }, [test]);
 
   useEffect(() => {
     const aborter = new AbortController();
@@ -149,6 +151,7 @@ export function RunList() {
       },
       event(_name, data) {
         const run = data as TestRun;
+        if (test !== null && run.test_id !== test) return;
         if (!known.current.has(run.id)) {
           known.current.add(run.id);
           setTotal((n) => n + 1);
@@ -160,7 +163,7 @@ export function RunList() {
       aborter.abort();
       close();
     };
-  }, [load]);
+  }, [load, test]);
 
   const more = async () => {
     setLoadingMore(true);
@@ -171,7 +174,7 @@ export function RunList() {
   return (
     <main className="page">
       <div className="page-head">
-        <h1>Runs</h1>
+        <h1>{test === null ? "Runs" : (name ?? "\u00a0")}</h1>
         {runs !== null && runs.length > 0 && <span className="count">{count(Math.max(total, runs.length))}</span>}
         <StreamLight state={stream} />
       </div>
@@ -181,7 +184,7 @@ export function RunList() {
         </Notice>
       )}
       {runs === null && error === null && <div className="panel skeleton" aria-busy="true" aria-label="Loading runs" />}
-      {runs !== null && runs.length === 0 && <FirstRun />}
+      {runs !== null && runs.length === 0 && (test === null ? <FirstRun /> : <p className="dim">This test has no runs yet.</p>)}
       {runs !== null && runs.length > 0 && (
         <div className="panel scroll" tabIndex={0} role="region" aria-label="Runs">
           <table className="runs">

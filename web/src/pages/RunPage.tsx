@@ -85,7 +85,8 @@ function Run({ live, run }: { live: LiveRun; run: TestRun }) {
   return (
     <main className="page" data-run={run.id}>
       <nav className="crumbs" aria-label="Breadcrumb">
-        <Link href="/runs">Runs</Link> <span aria-hidden="true">/</span> <span>#{run.id}</span>
+        <Link href="/runs">Runs</Link> <span aria-hidden="true">/</span> <Link href={`/tests/${run.test_id}`}>{name ?? "Test"}</Link> <span aria-hidden="true">/</span>{" "}
+        <span>#{run.id}</span>
       </nav>
       <div className="page-head run-head">
         <h1 title={name ?? undefined}>{name ?? "\u00a0"}</h1>
