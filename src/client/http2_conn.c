@@ -209,7 +209,8 @@ static int read_some(struct http2_conn *c, int64_t deadline_ns)
     else
         rc = co_check_slice();
     c->reading = false;
-    return rc;
+    /* A peer that never stops would keep us from ever waiting. */
+    return rc == 0 && loop_now_ns(loop_current()) >= deadline_ns ? -ETIMEDOUT : rc;
 }
 
 bool http2_conn_has_room(struct http2_conn *c)

@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "rt/co.h"
+#include "rt/loop.h"
 
 void http_trip_note_peer(struct http_call *k, const struct http_conn *conn)
 {
@@ -60,8 +61,12 @@ static int read_response(struct http_call *k, struct http_conn *conn, struct htt
         else
             rc = room ? http1_reader_claim(r, (size_t)n) : http1_reader_feed(r, bytes, (size_t)n);
         k->in_body = r->head_done;
-        if (rc == HTTP1_MORE && reads % 16 == 0 && co_check_slice() < 0)
+        if (rc != HTTP1_MORE || reads % 16 != 0)
+            continue;
+        if (co_check_slice() < 0)
             return -ECANCELED;
+        if (loop_now_ns(loop_current()) >= k->deadline_ns) /* it never stops, so we never wait */
+            return http_fail_timeout(k);
     }
     return rc < 0 ? http_fail_read(k, rc) : 0;
 }

@@ -36,6 +36,7 @@ before(async () => {
       seen.push(path);
       if (path === '/reset') s.resetAndDestroy();
       else if (path === '/reset-body') { s.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfour'); setTimeout(() => s.resetAndDestroy(), 30); }
+      else if (path === '/endless') { s.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'); const on = () => { if (s.destroyed) return; if (s.writableLength < 1e6) s.write(`10000\r\n${'x'.repeat(65536)}\r\n`); setImmediate(on); }; on(); }
       else if (path === '/drip') s.write(says[path]);
       else if (says[path] !== undefined) s.end(says[path]);
     });
@@ -104,6 +105,7 @@ const gets = [
   ['a time-out', "U + '/never', { timeout: 150 }", 1050, 'request timeout', `Get "${U}/never": request timeout`],
   ['a time-out as text', "U + '/never', { timeout: '150ms' }", 1050, 'request timeout', `Get "${U}/never": request timeout`],
   ['a time-out in the body', "U + '/drip', { timeout: 150 }", 1050, 'request timeout', 'request timeout', 'string:drip'],
+  ['a body without end', "U + '/endless', { timeout: 500, responseType: 'none' }", 1050, 'request timeout', 'request timeout'],
   ['a header without a name', "U, { headers: { '': 'x' } }", 1000, 'net/http: invalid header field name ""', `Get "${U}": net/http: invalid header field name ""`],
   ['a header name that is none', "U, { headers: { 'a b': 'x' } }", 1000, 'net/http: invalid header field name "a b"', `Get "${U}": net/http: invalid header field name "a b"`],
   ['a header value with a line end', "U, { headers: { X: 'a\\nb' } }", 1000, 'net/http: invalid header field value for "X"', `Get "${U}": net/http: invalid header field value for "X"`],

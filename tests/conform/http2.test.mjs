@@ -266,6 +266,8 @@ const hostile = [
   ['a flood of CONTINUATION', (id, s) => { s.write(Buffer.concat([SETTINGS, frame(1, 0, id, OK)])); for (let i = 0; i < 500; i++) s.write(frame(9, 0, id, literal('x', 'y'))); }, /^0 16\d\d http2: connection error/],
   ['a head without end', (id, s) => { const field = literal('x'.repeat(100), 'y'.repeat(120)); s.write(SETTINGS); const b = Buffer.concat(Array(70).fill(field)); s.write(frame(1, 0, id, OK)); for (let i = 0; i < 62; i++) s.write(frame(9, 0, id, b)); for (let i = 0; i < 62; i++) s.write(frame(9, i === 61 ? 4 : 0, id, b)); }, /^0 16\d\d http2: /],
   ['pings that nobody asked for', (id, s) => { const b = Buffer.concat(Array(900).fill(frame(6, 0, 0, Buffer.alloc(8)))); s.write(SETTINGS); for (let i = 0; i < 20; i++) s.write(b); s.write(whole(id)); }, /^200 0 {2}fine|^0 16/],
+  ['pings without end', (id, s) => { const b = Buffer.concat(Array(900).fill(frame(6, 0, 0, Buffer.alloc(8)))); s.write(SETTINGS); const on = () => { if (s.destroyed) return; s.write(b); setImmediate(on); }; on(); }, /^0 (1050 request timeout|16\d\d http2: connection error)/, "show(http.get(U, { timeout: 500 }));"],
+  ['data without end', (id, s) => { const b = frame(0, 0, id, Buffer.alloc(16384)); s.write(Buffer.concat([SETTINGS, frame(1, 4, id, OK)])); const on = () => { if (s.destroyed) return; if (s.writableLength < 1e6) s.write(b); setImmediate(on); }; on(); }, '0 1050 request timeout null', "show(http.get(U, { timeout: 500, responseType: 'none' }));"],
   ['a window of nothing', (id, s) => s.write(setting(4, 0)), '0 1050 request timeout null', "show(http.post(U, 'x'.repeat(100000), { timeout: 300 }));"],
   ['no streams at all', (id, s) => s.write(setting(3, 0)), '0 1050 request timeout null', "show(http.get(U, { timeout: 300 }));"],
 ];
