@@ -236,7 +236,7 @@ function FirstRun() {
         </div>
       ))}
       <p className="dim">
-        A <code>k6</code> binary streams here too, with <code>K6_CLOUD_HOST={window.location.origin}</code> and <code>K6_CLOUD_TOKEN</code> in its environment.
+        A <code>k6</code> binary streams here too, with <code>K6_CLOUD_HOST={window.location.origin}</code> (of v2 also <code>K6_CLOUD_HOST_V6</code>) and <code>K6_CLOUD_TOKEN</code> in its environment.
       </p>
     </div>
   );
