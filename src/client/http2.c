@@ -349,7 +349,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
         s = stream_of(session, frame->hd.stream_id);
         if (s && s->status >= 200)
             s->head_done = true;
-        /* fall through */
+        __attribute__((fallthrough));
     case NGHTTP2_DATA:
         s = stream_of(session, frame->hd.stream_id);
         if (s && s->head_done && frame->hd.flags & NGHTTP2_FLAG_END_STREAM)

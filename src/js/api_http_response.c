@@ -250,7 +250,10 @@ static int set_cookie_header(JSContext *ctx, JSValueConst headers, const struct 
     JSValue list = JS_NewArray(ctx);
     int rc =
         JS_DefinePropertyValueUint32(ctx, list, 0, http_text(ctx, buf_view(&line)), JS_PROP_C_W_E);
-    return rc < 0 ? done(ctx, list, -1), -1 : set_at(ctx, headers, STR("Cookie"), list);
+    if (rc >= 0)
+        return set_at(ctx, headers, STR("Cookie"), list);
+    JS_FreeValue(ctx, list);
+    return -1;
 }
 
 /* A length that the script gave and that wasn't sent, for it is wrong. */

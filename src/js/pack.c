@@ -167,7 +167,7 @@ static int intern_key(struct pack_builder *b, struct str s, uint32_t *ret)
 static int on_key(void *arg, struct str s)
 {
     struct pack_builder *b = arg;
-    uint32_t key;
+    uint32_t key = 0;
     int rc = mem_grow(&b->open_keys, &b->open_cap, b->open_len + 1, UINT32_MAX, sizeof(uint32_t));
     if (rc == 0)
         rc = intern_key(b, s, &key);
