@@ -275,86 +275,6 @@ static int read_header(JSContext *ctx, void *arg, struct str key, JSValueConst v
 
 /* ---- bodies --------------------------------------------------------------------------------- */
 
-struct form_field {
-    JSAtom atom;
-    const char *key;
-};
-
-static int by_key(const void *a, const void *b)
-{
-    return strcmp(((const struct form_field *)a)->key, ((const struct form_field *)b)->key);
-}
-
-static int append_pair(struct ask *k, struct str key, JSValueConst v)
-{
-    struct buf *out = &k->sent->body_bytes;
-    CLEANUP(js_text_fini) struct js_text text = {0};
-    struct str value = STR("<nil>"); /* Go's word for it */
-    if (!js_is_nullish(v)) {
-        if (js_text_of(k->ctx, v, &text) < 0)
-            return -1;
-        value = text.s;
-    }
-    if (out->len > 0)
-        buf_byte(out, '&');
-    url_append_query_escaped(out, key);
-    buf_byte(out, '=');
-    url_append_query_escaped(out, value);
-    return 0;
-}
-
-static int append_field(struct ask *k, struct str key, JSValueConst v)
-{
-    if (!JS_IsArray(k->ctx, v))
-        return append_pair(k, key, v);
-    JSValue length = JS_GetPropertyStr(k->ctx, v, "length");
-    uint32_t len = 0;
-    int rc = JS_ToUint32(k->ctx, &len, length);
-    JS_FreeValue(k->ctx, length);
-    for (uint32_t i = 0; i < len && rc == 0; i++) {
-        JSValue one = JS_GetPropertyUint32(k->ctx, v, i);
-        rc = JS_IsException(one) ? -1 : append_pair(k, key, one);
-        JS_FreeValue(k->ctx, one);
-    }
-    return rc;
-}
-
-/* An object: urlencoded, keys sorted. */
-static int read_form(struct ask *k, JSValueConst v)
-{
-    JSContext *ctx = k->ctx;
-    JSPropertyEnum *props = NULL;
-    uint32_t len = 0;
-    if (!http_ask_sent(k) ||
-        JS_GetOwnPropertyNames(ctx, &props, &len, v, JS_GPN_STRING_MASK | JS_GPN_ENUM_ONLY) < 0)
-        return -1;
-    struct form_field *fields = js_malloc(ctx, sizeof *fields * (len + 1));
-    int rc = fields ? 0 : -1;
-    uint32_t made = 0;
-    for (; made < len && rc == 0; made++) {
-        fields[made] =
-            (struct form_field){props[made].atom, JS_AtomToCString(ctx, props[made].atom)};
-        rc = fields[made].key ? 0 : -1;
-    }
-    if (rc == 0)
-        qsort(fields, len, sizeof *fields, by_key);
-    for (uint32_t i = 0; i < len && rc == 0; i++) {
-        JSValue value = JS_GetProperty(ctx, v, fields[i].atom);
-        rc = JS_IsException(value) ? -1 : append_field(k, str_of(fields[i].key), value);
-        JS_FreeValue(ctx, value);
-    }
-    for (uint32_t i = 0; i < made; i++)
-        JS_FreeCString(ctx, fields[i].key);
-    for (uint32_t i = 0; i < len; i++)
-        JS_FreeAtom(ctx, props[i].atom);
-    js_free(ctx, fields);
-    js_free(ctx, props);
-    k->req.body = buf_view(&k->sent->body_bytes);
-    return rc == 0
-               ? http_ask_header(k, STR("Content-Type"), STR("application/x-www-form-urlencoded"))
-               : -1;
-}
-
 const char *http_go_type(JSContext *ctx, JSValueConst v)
 {
     if (js_is_nullish(v))
@@ -398,7 +318,7 @@ static int read_body(struct ask *k, JSValueConst v)
     }
     if (JS_IsObject(v) && !JS_IsArray(k->ctx, v) && !JS_IsFunction(k->ctx, v)) {
         int rc = k->state->has_files ? http_file_read_body(k, v) : 0;
-        return rc == 0 ? read_form(k, v) : MIN(rc, 0);
+        return rc == 0 ? http_form_read(k, v) : MIN(rc, 0);
     }
     (void)err_set(-EINVAL, "unknown request body type %s", http_go_type(k->ctx, v));
     return bad(k, 0);

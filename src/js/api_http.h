@@ -257,6 +257,8 @@ void http_warn_failed(const char *what, const char *words);
 
 /* ---- more of the module's functions ---------------------------------------------------------- */
 
+/* Reads the object as a form, which becomes the body: 0, or -1 with an exception pending. */
+NODISCARD int http_form_read(struct ask *k, JSValueConst object);
 JSValue http_batch(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv);
 JSValue http_async_request(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv);
 JSValue http_file(JSContext *ctx, JSValueConst this_val, int argc, JSValueConst *argv);

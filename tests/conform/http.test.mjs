@@ -114,6 +114,8 @@ const requests = [
   ['names of other alphabets', "http.get('http://bücher.example:' + U.split(':')[2] + '/'); http.get('http://BÜCHER.example:' + U.split(':')[2] + '/'); http.get('http://faß.example:' + U.split(':')[2] + '/');",
     ['GET / HTTP/1.1\r\nHost: xn--bcher-kva.example:PORT\r\nUser-Agent: UA\r\n\r\n', 'GET / HTTP/1.1\r\nHost: xn--BCHER-2pa.example:PORT\r\nUser-Agent: UA\r\n\r\n', 'GET / HTTP/1.1\r\nHost: xn--fa-hia.example:PORT\r\nUser-Agent: UA\r\n\r\n']],
   ['forms', "http.post(U + '/f', { z: '1 2', a: ['x', 'y'], n: 5, b: true, 'k&=': 'é+' });", [BODY('POST', '/f', 'a=x&a=y&b=true&k%26%3D=%C3%A9%2B&n=5&z=1+2', 'Content-Type: application/x-www-form-urlencoded\r\n')]],
+  ['forms: values as Go prints them', "http.post(U + '/f', { a: { c: 1, b: [1, 'x', [true]] }, d: [[2], null, { e: undefined }], n: null, f: 1.5, g: 1e21 });",
+    [BODY('POST', '/f', 'a=map%5Bb%3A%5B1+x+%5Btrue%5D%5D+c%3A1%5D&d=%5B2%5D&d=%3Cnil%3E&d=map%5Be%3A%3Cnil%3E%5D&f=1.5&g=1e%2B21&n=%3Cnil%3E', 'Content-Type: application/x-www-form-urlencoded\r\n')]],
   ['a form with a type of its own', "http.post(U + '/f', { a: 1 }, { headers: { 'Content-Type': 'x/y' } });", [BODY('POST', '/f', 'a=1', 'Content-Type: x/y\r\n')]],
   ['strings and bytes', "http.post(U + '/s', 'plain bödy'); http.put(U + '/b', new Uint8Array([97, 98]).buffer); http.patch(U + '/b', new Uint8Array([1, 97, 98, 2]).subarray(1, 3)); http.post(U + '/j', JSON.stringify({ a: 1 }), { headers: { 'Content-Type': 'application/json' } });",
     [BODY('POST', '/s', 'plain bödy'), BODY('PUT', '/b', 'ab'), BODY('PATCH', '/b', 'ab'), BODY('POST', '/j', '{"a":1}', 'Content-Type: application/json\r\n')]],
