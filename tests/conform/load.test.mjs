@@ -8,7 +8,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -128,135 +128,138 @@ const everywhere = (scenario, more = '') => `
   ${bodies.map((b, i) => `export async function p${i}() { console.log('at'); ${b} }`).join('\n')}`;
 const arrived = (err) => err.split('msg=at ').length - 1;
 
-for (const [name, body] of Object.entries(places))
-  test(`Ctrl+C ends ${name}`, async () => {
-    let sent;
-    const r = await run(['-q', script(`
-      import http from 'k6/http'; import { sleep } from 'k6';
-      export const options = { vus: 2, duration: '1h' };
-      export default async () => { console.log('at'); ${body} };`)], {
-      more: preload(),
-      said: (err, p) => { if (!sent && arrived(err) === 2) { sent = Date.now(); p.kill('SIGINT'); } },
+// Most of them wait: several at a time.
+describe('load', { concurrency: 4 }, () => {
+  for (const [name, body] of Object.entries(places))
+    test(`Ctrl+C ends ${name}`, async () => {
+      let sent;
+      const r = await run(['-q', script(`
+        import http from 'k6/http'; import { sleep } from 'k6';
+        export const options = { vus: 2, duration: '1h' };
+        export default async () => { console.log('at'); ${body} };`)], {
+        more: preload(),
+        said: (err, p) => { if (!sent && arrived(err) === 2) { sent = Date.now(); p.kill('SIGINT'); } },
+      });
+      assert.equal(r.code, 105, r.err);
+      assert.ok(r.ended - sent < SOON_MS, `${r.ended - sent} ms`);
+      assert.equal(arrived(r.err), 2);
+      assert.ok(!r.err.includes('level=warning'), r.err);
+      assert.equal(count(r, 'iterations'), 0, r.out);
     });
-    assert.equal(r.code, 105, r.err);
-    assert.ok(r.ended - sent < SOON_MS, `${r.ended - sent} ms`);
-    assert.equal(arrived(r.err), 2);
-    assert.ok(!r.err.includes('level=warning'), r.err);
-    assert.equal(count(r, 'iterations'), 0, r.out);
+
+  test('the end of gracefulStop interrupts all places at once', async () => {
+    const r = await run([script(everywhere("'constant-vus', vus: 1, duration: '1s', gracefulStop: '0s'"))], { more: preload() });
+    assert.equal(r.code, 0, r.err);
+    assert.ok(r.ms < 1000 + 2 * SOON_MS, `${r.ms} ms`);
+    assert.match(r.out, new RegExp(`0/${bodies.length} VUs, 0 complete and ${bodies.length} interrupted iterations`));
+    assert.ok(!r.err.includes('level=error'), r.err);
   });
 
-test('the end of gracefulStop interrupts all places at once', async () => {
-  const r = await run([script(everywhere("'constant-vus', vus: 1, duration: '1s', gracefulStop: '0s'"))], { more: preload() });
-  assert.equal(r.code, 0, r.err);
-  assert.ok(r.ms < 1000 + 2 * SOON_MS, `${r.ms} ms`);
-  assert.match(r.out, new RegExp(`0/${bodies.length} VUs, 0 complete and ${bodies.length} interrupted iterations`));
-  assert.ok(!r.err.includes('level=error'), r.err);
-});
-
-test('exec.test.abort() interrupts all places at once', async () => {
-  const r = await run(['-q', script(`${everywhere("'constant-vus', vus: 1, duration: '1h'", ", z: { executor: 'shared-iterations', startTime: '300ms', exec: 'z' }")}
-    export function z() { console.log('aborts ' + Date.now()); exec.test.abort('enough'); }
-    export function teardown() { console.log('teardown'); }`)], { more: preload() });
-  assert.equal(r.code, 108, r.err);
-  assert.ok(r.ended - Number(/aborts (\d+)/.exec(r.err)[1]) < SOON_MS, r.err);
-  assert.match(r.err, /msg=teardown/);
-  assert.match(r.err, /test aborted: enough/);
-});
-
-const stages = [
-  ['the first init', 'for (;;);', 105, 'SIGINT'],
-  ['the init of virtual users', 'if (__VU > 0) for (;;);', 105, 'SIGINT'],
-  ['setup()', 'export function setup() { for (;;); }', 105, 'SIGINT'],
-  ['setup() in a request', "export function setup() { http.get('$URL/never'); }", 105, 'SIGTERM'],
-];
-for (const [name, text, code, signal] of stages)
-  test(`${signal} ends ${name}`, async () => {
-    let sent;
-    const r = await run(['-q', script(`import http from 'k6/http'; console.log('at'); ${text}\nexport default () => {};`)],
-      { said: (err, p) => { if (!sent && arrived(err) > 0) { sent = Date.now(); setTimeout(() => { sent = Date.now(); p.kill(signal); }, 50); } } });
-    assert.equal(r.code, code, r.err);
-    assert.ok(r.ended - sent < SOON_MS, `${r.ended - sent} ms`);
+  test('exec.test.abort() interrupts all places at once', async () => {
+    const r = await run(['-q', script(`${everywhere("'constant-vus', vus: 1, duration: '1h'", ", z: { executor: 'shared-iterations', startTime: '300ms', exec: 'z' }")}
+      export function z() { console.log('aborts ' + Date.now()); exec.test.abort('enough'); }
+      export function teardown() { console.log('teardown'); }`)], { more: preload() });
+    assert.equal(r.code, 108, r.err);
+    assert.ok(r.ended - Number(/aborts (\d+)/.exec(r.err)[1]) < SOON_MS, r.err);
+    assert.match(r.err, /msg=teardown/);
+    assert.match(r.err, /test aborted: enough/);
   });
 
-const limits = [
-  ['setup()', 100, "export const options = { setupTimeout: '200ms' }; export function setup() { for (;;); } export default () => {};", 'setup'],
-  ['teardown()', 101, "export const options = { teardownTimeout: '200ms' }; export function teardown() { http.get('$URL/never'); } export default () => {};", 'teardown'],
-];
-for (const [name, code, text, what] of limits)
-  test(`${what}Timeout ends ${name} anywhere`, async () => {
-    const r = await run(['-q', script(`import http from 'k6/http'; ${text}`)]);
-    assert.equal(r.code, code, r.err);
+  const stages = [
+    ['the first init', 'for (;;);', 105, 'SIGINT'],
+    ['the init of virtual users', 'if (__VU > 0) for (;;);', 105, 'SIGINT'],
+    ['setup()', 'export function setup() { for (;;); }', 105, 'SIGINT'],
+    ['setup() in a request', "export function setup() { http.get('$URL/never'); }", 105, 'SIGTERM'],
+  ];
+  for (const [name, text, code, signal] of stages)
+    test(`${signal} ends ${name}`, async () => {
+      let sent;
+      const r = await run(['-q', script(`import http from 'k6/http'; console.log('at'); ${text}\nexport default () => {};`)],
+        { said: (err, p) => { if (!sent && arrived(err) > 0) { sent = Date.now(); setTimeout(() => { sent = Date.now(); p.kill(signal); }, 50); } } });
+      assert.equal(r.code, code, r.err);
+      assert.ok(r.ended - sent < SOON_MS, `${r.ended - sent} ms`);
+    });
+
+  const limits = [
+    ['setup()', 100, "export const options = { setupTimeout: '200ms' }; export function setup() { for (;;); } export default () => {};", 'setup'],
+    ['teardown()', 101, "export const options = { teardownTimeout: '200ms' }; export function teardown() { http.get('$URL/never'); } export default () => {};", 'teardown'],
+  ];
+  for (const [name, code, text, what] of limits)
+    test(`${what}Timeout ends ${name} anywhere`, async () => {
+      const r = await run(['-q', script(`import http from 'k6/http'; ${text}`)]);
+      assert.equal(r.code, code, r.err);
+      assert.ok(r.ms < 200 + 2 * SOON_MS, `${r.ms} ms`);
+    });
+
+  test('handleSummaryTimeout: said, and the summary is the usual one', async () => {
+    const r = await run(['-q', script("export const options = { handleSummaryTimeout: '200ms' }; export default () => {}; export function handleSummary() { for (;;); }")]);
+    assert.match(r.err, /handleSummary/);
+    assert.match(r.out, /iterations\.*: 1 /);
     assert.ok(r.ms < 200 + 2 * SOON_MS, `${r.ms} ms`);
   });
 
-test('handleSummaryTimeout: said, and the summary is the usual one', async () => {
-  const r = await run(['-q', script("export const options = { handleSummaryTimeout: '200ms' }; export default () => {}; export function handleSummary() { for (;;); }")]);
-  assert.match(r.err, /handleSummary/);
-  assert.match(r.out, /iterations\.*: 1 /);
-  assert.ok(r.ms < 200 + 2 * SOON_MS, `${r.ms} ms`);
-});
-
-test('minIterationDuration: slept after whole iterations, not measured; setup() and teardown() have none', async () => {
-  const r = await run(['-q', '-i', '3', '--min-iteration-duration', '200ms', script('export function setup() {} export function teardown() {} export default () => {};')]);
-  assert.equal(r.code, 0, r.err);
-  assert.ok(r.ms >= 600 && r.ms < 600 + 2 * SOON_MS, `${r.ms} ms`);
-  assert.ok(Number(/iteration_duration\.*: avg=([\d.]+)(?:µs|ns)/.exec(r.out)?.[1]) < 1e6, r.out);
-});
-
-// ---- scenarios --------------------------------------------------------------------------------------
-
-test('three machines: shares sum up, numbers of iterations and virtual users interleave', async () => {
-  const file = script(`
-    import exec from 'k6/execution'; import { sleep } from 'k6';
-    export const options = { scenarios: {
-      shared: { executor: 'shared-iterations', vus: 7, iterations: 50, exec: 'one' },
-      each: { executor: 'per-vu-iterations', vus: 5, iterations: 3, exec: 'one' },
-      rate: { executor: 'constant-arrival-rate', rate: 60, duration: '1s', preAllocatedVUs: 12, maxVUs: 15, exec: 'one' },
-      ramp: { executor: 'ramping-arrival-rate', startRate: 0, stages: [{ target: 40, duration: '1s' }], preAllocatedVUs: 6, exec: 'one' },
-    } };
-    export function one() { console.log(exec.scenario.name, exec.scenario.iterationInTest, exec.vu.idInTest); }`);
-  const parts = ['0:1/6', '1/6:1/2', '1/2:1'].map((part) => run(['-q', '--execution-segment', part, '--execution-segment-sequence', '0,1/6,1/2,1', file]));
-  const rows = [];
-  const users = [];
-  for (const r of await Promise.all(parts)) {
+  test('minIterationDuration: slept after whole iterations, not measured; setup() and teardown() have none', async () => {
+    const r = await run(['-q', '-i', '3', '--min-iteration-duration', '200ms', script('export function setup() {} export function teardown() {} export default () => {};')]);
     assert.equal(r.code, 0, r.err);
-    const own = logged(r).map((l) => l.split(' '));
-    rows.push(...own);
-    users.push(new Set(own.map(([, , id]) => Number(id))));
-  }
-  const numbers = (name) => rows.filter(([n]) => n === name).map(([, i]) => Number(i)).sort((a, b) => a - b);
-  const upTo = (n) => Array.from({ length: n }, (_, i) => i);
-  assert.deepEqual(numbers('shared'), upTo(50));
-  assert.equal(numbers('each').length, 15);
-  assert.deepEqual(numbers('rate'), upTo(61)); // the last one falls on the end, as in k6
-  assert.deepEqual(numbers('ramp'), upTo(20));
-  for (const a of users) for (const b of users) if (a !== b) for (const id of a) assert.ok(!b.has(id), `user ${id} on two machines`);
-});
+    assert.ok(r.ms >= 600 && r.ms < 600 + 2 * SOON_MS, `${r.ms} ms`);
+    assert.ok(Number(/iteration_duration\.*: avg=([\d.]+)(?:µs|ns)/.exec(r.out)?.[1]) < 1e6, r.out);
+  });
 
-test('an iteration of an arrival rate has its own number, on any number of workers', async () => {
-  for (const workers of ['1', '3']) {
-    const r = await run(['-q', '--workers', workers, script(`
+  // ---- scenarios --------------------------------------------------------------------------------------
+
+  test('three machines: shares sum up, numbers of iterations and virtual users interleave', async () => {
+    const file = script(`
       import exec from 'k6/execution'; import { sleep } from 'k6';
-      export const options = { scenarios: { a: { executor: 'constant-arrival-rate', rate: 100, duration: '1s', preAllocatedVUs: 1, maxVUs: 20 } } };
-      export default () => { console.log(exec.scenario.iterationInTest); sleep(0.05); };`)]);
-    const numbers = logged(r).map(Number).sort((a, b) => a - b);
-    assert.deepEqual(numbers, Array.from({ length: numbers.length }, (_, i) => i), r.err);
-    assert.equal(numbers.length + count(r, 'dropped_iterations'), 101);
-    assert.ok(count(r, 'dropped_iterations') < 50, r.out); // missing virtual users came soon
-  }
-});
+      export const options = { scenarios: {
+        shared: { executor: 'shared-iterations', vus: 7, iterations: 50, exec: 'one' },
+        each: { executor: 'per-vu-iterations', vus: 5, iterations: 3, exec: 'one' },
+        rate: { executor: 'constant-arrival-rate', rate: 60, duration: '1s', preAllocatedVUs: 12, maxVUs: 15, exec: 'one' },
+        ramp: { executor: 'ramping-arrival-rate', startRate: 0, stages: [{ target: 40, duration: '1s' }], preAllocatedVUs: 6, exec: 'one' },
+      } };
+      export function one() { console.log(exec.scenario.name, exec.scenario.iterationInTest, exec.vu.idInTest); }`);
+    const parts = ['0:1/6', '1/6:1/2', '1/2:1'].map((part) => run(['-q', '--execution-segment', part, '--execution-segment-sequence', '0,1/6,1/2,1', file]));
+    const rows = [];
+    const users = [];
+    for (const r of await Promise.all(parts)) {
+      assert.equal(r.code, 0, r.err);
+      const own = logged(r).map((l) => l.split(' '));
+      rows.push(...own);
+      users.push(new Set(own.map(([, , id]) => Number(id))));
+    }
+    const numbers = (name) => rows.filter(([n]) => n === name).map(([, i]) => Number(i)).sort((a, b) => a - b);
+    const upTo = (n) => Array.from({ length: n }, (_, i) => i);
+    assert.deepEqual(numbers('shared'), upTo(50));
+    assert.equal(numbers('each').length, 15);
+    assert.deepEqual(numbers('rate'), upTo(61)); // the last one falls on the end, as in k6
+    assert.deepEqual(numbers('ramp'), upTo(20));
+    for (const a of users) for (const b of users) if (a !== b) for (const id of a) assert.ok(!b.has(id), `user ${id} on two machines`);
+  });
 
-test('one after another: scenarios share virtual users and their worlds; at once: they do not', async () => {
-  const r = await run([script(`
-    import exec from 'k6/execution'; import { sleep } from 'k6'; let seen = [];
-    export const options = { scenarios: {
-      a: { executor: 'constant-vus', vus: 2, duration: '1s', gracefulStop: '0s', exec: 'a' },
-      b: { executor: 'per-vu-iterations', vus: 3, startTime: '1s', maxDuration: '1s', gracefulStop: '0s', exec: 'b' },
-    } };
-    export function a() { if (seen.length === 0) seen.push('a' + __VU); sleep(0.1); }
-    export function b() { seen.push('b' + __VU); console.log(seen.join(' ')); }`)]);
-  assert.match(r.out, /2 scenarios, 3 max VUs/);
-  assert.deepEqual(logged(r).sort(), ['a1 b1', 'a2 b2', 'b3'], r.err);
+  test('an iteration of an arrival rate has its own number, on any number of workers', async () => {
+    for (const workers of ['1', '3']) {
+      const r = await run(['-q', '--workers', workers, script(`
+        import exec from 'k6/execution'; import { sleep } from 'k6';
+        export const options = { scenarios: { a: { executor: 'constant-arrival-rate', rate: 100, duration: '1s', preAllocatedVUs: 1, maxVUs: 20 } } };
+        export default () => { console.log(exec.scenario.iterationInTest); sleep(0.05); };`)]);
+      const numbers = logged(r).map(Number).sort((a, b) => a - b);
+      assert.deepEqual(numbers, Array.from({ length: numbers.length }, (_, i) => i), r.err);
+      assert.equal(numbers.length + count(r, 'dropped_iterations'), 101);
+      assert.ok(count(r, 'dropped_iterations') < 50, r.out); // missing virtual users came soon
+    }
+  });
+
+  test('one after another: scenarios share virtual users and their worlds; at once: they do not', async () => {
+    const r = await run([script(`
+      import exec from 'k6/execution'; import { sleep } from 'k6'; let seen = [];
+      export const options = { scenarios: {
+        a: { executor: 'constant-vus', vus: 2, duration: '1s', gracefulStop: '0s', exec: 'a' },
+        b: { executor: 'per-vu-iterations', vus: 3, startTime: '1s', maxDuration: '1s', gracefulStop: '0s', exec: 'b' },
+      } };
+      export function a() { if (seen.length === 0) seen.push('a' + __VU); sleep(0.1); }
+      export function b() { seen.push('b' + __VU); console.log(seen.join(' ')); }`)]);
+    assert.match(r.out, /2 scenarios, 3 max VUs/);
+    assert.deepEqual(logged(r).sort(), ['a1 b1', 'a2 b2', 'b3'], r.err);
+  });
 });
 
 // ---- a generator that is late -----------------------------------------------------------------------
