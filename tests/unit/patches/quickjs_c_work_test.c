@@ -70,6 +70,8 @@ static void long_calls_ask_on_their_way(void **state)
         {"const list = JSON.parse('[' + '1,'.repeat(200000) + '1]')", "JSON.stringify(list)"},
         {"const list = JSON.parse('[' + '1,'.repeat(200000) + '1]')", "list.sort()"},
         {"const list = JSON.parse('[' + '1,'.repeat(200000) + '1]')", "list.fill(0)"},
+        {"", "Array.prototype.indexOf.call({ length: 1e6 }, 1)"},
+        {"", "Array.prototype.join.call({ length: 1e6 }, '')"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         assert_in_range(asked(cases[i][0], cases[i][1]), 19, 500);
