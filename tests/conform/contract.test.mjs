@@ -1,7 +1,6 @@
 // Every route that a k6 binary calls, as recordings of k6 v0.43, v0.49 and v2.2 have them: replayed
 // (with ids and tokens of this server) they end in the state that their client meant, with its
 // counts; answers of the API v6 are held against the specification.
-// also: asan
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import test from 'node:test';

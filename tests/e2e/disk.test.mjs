@@ -5,7 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, copyFileSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
-import { Server, until } from './cloud_lib.mjs';
+import { SPATE, Server, start, temporaryFolder, until } from './cloud_lib.mjs';
 
 // k6's first push of the recording, whose time the server doesn't look at.
 const recorded = readFileSync('tests/fixtures/k6-traffic/v0.49-run-out-cloud.jsonl', 'utf8')
@@ -153,7 +153,10 @@ test('runs that can\'t be written are refused one by one', { skip: !canMount && 
 });
 
 test('a folder that can\'t be written is said at the start', { skip: !canMount && 'no mounts here' }, async (t) => {
-  const server = new Server(t, { wrap: (s) => inNamespace(`mount --bind '${s.dir}/data' '${s.dir}/data' && mount -o remount,bind,ro '${s.dir}/data' && exec "$@"`) });
-  mkdirSync(join(server.dir, 'data'));
-  await assert.rejects(server.start(), /read-only file system/);
+  const dir = join(temporaryFolder(t), 'data');
+  mkdirSync(dir);
+  const command = [...inNamespace(`mount --bind '${dir}' '${dir}' && mount -o remount,bind,ro '${dir}' && exec "$@"`), SPATE, 'server', '--data', dir, '--listen', '127.0.0.1:0'];
+  const { code, stderr } = await start(command[0], command.slice(1)).ended;
+  assert.notEqual(code, 0);
+  assert.match(stderr, /read-only file system/);
 });
