@@ -283,8 +283,10 @@ static int set_context(struct tls_context *t, const struct dial_rules *rules)
     SSL_CTX_set_tlsext_status_type(t->ctx, TLSEXT_STATUSTYPE_ocsp);
     SSL_CTX_set_mode(t->ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_AUTO_RETRY);
-    SSL_CTX_set_options(t->ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF |
-                                    SSL_OP_NO_COMPRESSION);
+    /* As Go has it: a server may renegotiate, to ask for a certificate; no session is resumed then.
+     */
+    SSL_CTX_set_options(t->ctx,
+                        SSL_OP_NO_TICKET | SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_read_ahead(t->ctx, 1); /* a record's head and body in one call */
     SSL_CTX_set_session_cache_mode(t->ctx, SSL_SESS_CACHE_OFF);
     t->offer_h2 = rules->offer_h2;

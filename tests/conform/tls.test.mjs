@@ -49,8 +49,9 @@ const ports = {};
 const servers = [];
 async function serve(name, options) {
   const s = https.createServer(options, (req, res) => {
-    const cert = req.socket.getPeerCertificate();
-    res.end(`${req.socket.getProtocol()} ${req.socket.getCipher().standardName} ${cert.subject?.CN ?? '-'} ${req.socket.servername}`);
+    const say = () => res.end(`${req.socket.getProtocol()} ${req.socket.getCipher().standardName} ${req.socket.getPeerCertificate().subject?.CN ?? '-'} ${req.socket.servername}`);
+    if (options.renegotiate) req.socket.renegotiate({ requestCert: true, rejectUnauthorized: false }, say);
+    else say();
   });
   s.on('tlsClientError', () => {});
   s.on('error', () => {});
@@ -73,6 +74,7 @@ before(async () => {
   await serve('asks', { ...of('web'), requestCert: true, rejectUnauthorized: false });
   await serve('wants', { ...of('web'), requestCert: true, rejectUnauthorized: true, ca: pem('ca.pem') });
   await serve('wants12', { ...of('web'), requestCert: true, rejectUnauthorized: true, ca: pem('ca.pem'), maxVersion: 'TLSv1.2' });
+  await serve('later', { ...of('web'), maxVersion: 'TLSv1.2', renegotiate: true });
   await serve('either', { ...of('web'), requestCert: true, rejectUnauthorized: true, ca: [pem('ca.pem'), pem('ca2.pem')] });
   await serve('good', { ...of('web'), staple: 'V' });
   await serve('revoked', { ...of('web'), staple: 'R' });
@@ -141,6 +143,11 @@ test('tlsAuth', async () => {
   // The server says which authorities it takes; a domain doesn't keep one away that fits.
   assert.deepEqual((await run(show, { tlsAuth: [other, mine] })).lines, ['client client client2']);
   assert.deepEqual((await run(show, { tlsAuth: [{ ...mine, domains: ['elsewhere.test'] }] })).lines, ['client client client']);
+});
+
+test('tlsAuth: asked for when the request is there', async () => {
+  const r = await run("console.log(http.get(at('later')).body.split(' ')[2]);", { tlsAuth: [{ cert: pem('client.pem'), key: pem('client.key') }] });
+  assert.deepEqual(r.lines, ['client'], r.err);
 });
 
 test('tlsAuth: the one that is meant for the host comes first', { skip: /k6/.test(spate) }, async () => {
