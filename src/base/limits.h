@@ -201,6 +201,8 @@
 #define STORE_GRANTS_MAX       1000                /* roles of one user: a role in each project */
 #define STORE_AUDIT_MAX        100000              /* deeds kept; the oldest go */
 #define STORE_AUDIT_TEXT_MAX 512 /* of a name or a detail there */
+#define STORE_VUS_MAX          1000000000          /* that a run may announce */
+#define STORE_DURATION_MAX_S   (10000 * 24 * 3600) /* likewise */
 #define STORE_KEY_MAX          128                 /* idempotency key; k6 sends 16 */
 #define QUERY_TEXT_MAX         8192                /* a query or a selector */
 #define QUERY_POINTS_MAX       20000               /* points of one series: 16 h of 3 s buckets */

@@ -297,10 +297,23 @@ static int insert_run(struct store *s, const struct store_new_run *n, int64_t *r
     return rc;
 }
 
+static int check_plan(const struct store_new_run *n)
+{
+    if (n->max_vus > STORE_VUS_MAX || n->max_browser_vus > STORE_VUS_MAX)
+        return err_set(E_CONFIG, "no test has %lld virtual users, at most %d are taken",
+                       (long long)MAX(n->max_vus, n->max_browser_vus), STORE_VUS_MAX);
+    if (n->estimated_duration > STORE_DURATION_MAX_S)
+        return err_set(E_CONFIG, "no test takes %lld seconds, at most %d are taken",
+                       (long long)n->estimated_duration, STORE_DURATION_MAX_S);
+    return 0;
+}
+
 int store_create_run(struct store *s, const struct store_new_run *new_run, int64_t *ret_id)
 {
     STORE_LOCKED(s);
-    int rc = store_begin(s->db);
+    int rc = check_plan(new_run);
+    if (rc == 0)
+        rc = store_begin(s->db);
     if (rc < 0)
         return rc;
     int64_t id = 0;

@@ -20,25 +20,31 @@ int32_t store_month(int64_t wall_ns)
 #define MONTH_OF_RUN   "CAST(strftime('%Y%m', runs.created_ns / 1000000000, 'unixepoch') AS INTEGER)"
 #define UNITS_OF_RUN   "(max(max_vus, 0) + 9 * min(max_browser_vus, max(max_vus, 0)))"
 #define STARTED_OF_RUN "(SELECT min(entered_ns) FROM states WHERE run_id=runs.id AND states.code=2)"
+/* Numbers that a client makes up become too large for an integer: SQLite goes on with a REAL, which
+ * no column of ours takes. */
+#define WHOLE(number) "CAST(min(9e18, " number ") AS INTEGER)"
 /* Started minutes up to a time; 0 when it never ran. */
 #define MINUTES_TO(time)                                                                           \
     "max(0, ifnull((" time " - " STARTED_OF_RUN " + 59999999999) / 60000000000, 0))"
+
+#define MINUTES_OF_RUN WHOLE(UNITS_OF_RUN " * " MINUTES_TO("ended_ns - silent_ns"))
+#define NEW_CLOUD      WHOLE("cloud_minutes+excluded.cloud_minutes")
+#define NEW_LOCAL      WHOLE("local_minutes+excluded.local_minutes")
 
 int store_settle_run(sqlite3 *db, int64_t run_id)
 {
     return db_run(db,
                   "INSERT INTO usage (project_id, month, runs, cloud_minutes, local_minutes)"
                   " SELECT project_id, month, 1, iif(cloud, total, 0), iif(cloud, 0, total) FROM ("
-                  "  SELECT project_id, " MONTH_OF_RUN
-                  " AS month, kind='cloud' AS cloud, " UNITS_OF_RUN " * " MINUTES_TO(
-                      "ended_ns - silent_ns") " AS total FROM runs JOIN tests ON tests.id=test_id"
-                                              "  WHERE runs.id=?) WHERE true"
-                                              " ON CONFLICT DO UPDATE SET runs=runs+1, "
-                                              "cloud_minutes=cloud_minutes+excluded.cloud_minutes,"
-                                              " local_minutes=local_minutes+excluded.local_minutes",
+                  "  SELECT project_id, " MONTH_OF_RUN " AS month, kind='cloud' AS cloud,"
+                  "  " MINUTES_OF_RUN " AS total FROM runs JOIN tests ON tests.id=test_id"
+                  "  WHERE runs.id=?) WHERE true ON CONFLICT DO UPDATE SET runs=runs+1,"
+                  " cloud_minutes=" NEW_CLOUD ", local_minutes=" NEW_LOCAL,
                   "i", run_id);
 }
 
+/* total() goes beyond an integer where sum() fails. */
+#define USAGE_COLUMNS "project_id, month, sum(runs), total(cloud_minutes), total(local_minutes)"
 /* Settled and open together; ?1 is now. */
 #define ALL_USAGE                                                                                  \
     " FROM (SELECT project_id, month, runs, cloud_minutes, local_minutes FROM usage UNION ALL"     \
@@ -79,11 +85,10 @@ static int one(struct store *s, const char *sql, int64_t now_ns, int64_t project
 int store_get_usage(struct store *s, int64_t project_id, int32_t month, int64_t now_ns,
                     struct store_usage *ret)
 {
-    return one(
-        s,
-        "SELECT project_id, month, sum(runs), sum(cloud_minutes), sum(local_minutes)" ALL_USAGE
-        " WHERE project_id=?2 AND month=?3 GROUP BY project_id, month",
-        now_ns, project_id, month, ret);
+    return one(s,
+               "SELECT " USAGE_COLUMNS ALL_USAGE
+               " WHERE project_id=?2 AND month=?3 GROUP BY project_id, month",
+               now_ns, project_id, month, ret);
 }
 
 int store_get_settled(struct store *s, int64_t project_id, int32_t month, struct store_usage *ret)
@@ -114,8 +119,7 @@ int store_list_usage(struct store *s, int32_t from, int32_t to, int64_t now_ns,
     CLEANUP(db_donep) sqlite3_stmt *q = NULL;
     rc = db_query(
         s->db, &q,
-        "SELECT project_id, month, sum(runs), sum(cloud_minutes), sum(local_minutes)" USAGE_GROUPS
-        " ORDER BY month DESC, project_id LIMIT ? OFFSET ?",
+        "SELECT " USAGE_COLUMNS USAGE_GROUPS " ORDER BY month DESC, project_id LIMIT ? OFFSET ?",
         "iiisii", now_ns, (int64_t)from, (int64_t)to, page->visible, page->top, page->skip);
     size_t len = 0;
     while (rc == 0 && len < max && (rc = db_step(q)) > 0) {

@@ -139,6 +139,36 @@ static void test_upgrade(void **state)
     remove_folder(dir);
 }
 
+/* Numbers that no test has, from clients that say what they like, don't keep the folder shut. */
+static void test_nonsense(void **state)
+{
+    (void)state;
+    char dir[64];
+    char path[128];
+    sqlite3 *db = NULL;
+    struct store *s = NULL;
+    struct store_usage used;
+    make_old_folder(dir);
+    snprintf(path, sizeof path, "%s/spate.db", dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db,
+                     "UPDATE runs SET max_vus=9223372036854775807,"
+                     " estimated_duration=9223372036854775807, ended_ns=1700000200000000000;"
+                     "INSERT INTO states VALUES (1, 3, 2, 1700000000000000000, NULL, NULL),"
+                     " (2, 2, 2, 1700000100000000000, NULL, NULL)",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(db);
+    if (store_open(dir, &s) < 0)
+        fail_msg("%s", err_message());
+    assert_int_equal(store_get_settled(s, 7, 202311, &used), 0);
+    assert_int_equal(used.runs, 2);
+    assert_true(used.local_minutes > (INT64_C(1) << 60));
+    store_close(s);
+    remove_folder(dir);
+}
+
 /* ---- a run's file ---- */
 
 /* As the second format of a run's file had it: a row a bucket and series.  A rate is two varints.
@@ -219,6 +249,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_upgrade),
+        cmocka_unit_test(test_nonsense),
         cmocka_unit_test(test_run_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include "store/audit.h"
 #include "store/project.h"
 #include "store/run_mark.h"
+#include "store/store_int.h"
 #include "store/token.h"
 #include "store/usage.h"
 
@@ -374,6 +375,43 @@ static void test_usage(void **state)
     assert_int_equal(total, 0);
 }
 
+/* What a client makes up neither keeps a run from ending nor spoils the sums. */
+static void test_nonsense(void **state)
+{
+    (void)state;
+    struct store_usage *list = NULL;
+    struct store_page page = {.top = 10};
+    size_t len = 0;
+    int64_t total = 0;
+    int64_t t = november_ns;
+    int64_t ids[3];
+    struct store_new_run n = {
+        .name = STR("n"), .max_vus = INT64_MAX, .estimated_duration = 1, .now_ns = t};
+    assert_int_equal(store_create_run(s, &n, &ids[0]), E_CONFIG);
+    n.max_vus = 1;
+    n.estimated_duration = INT64_MAX;
+    assert_int_equal(store_create_run(s, &n, &ids[0]), E_CONFIG);
+    n.estimated_duration = STORE_DURATION_MAX_S;
+    n.max_vus = STORE_VUS_MAX;
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        assert_int_equal(store_create_run(s, &n, &ids[i]), 0);
+        enter(ids[i], RUN_RUNNING, t);
+    }
+    /* Of before there were bounds. */
+    assert_int_equal(sqlite3_exec(s->db,
+                                  "UPDATE runs SET max_vus=9223372036854775807,"
+                                  " estimated_duration=9223372036854775807",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_true(used(202611, t).local_minutes > (INT64_C(1) << 60));
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+        enter(ids[i], RUN_FINISHED, t + 5 * minute_ns);
+    assert_int_equal(used(202611, t).runs, ARRAY_LEN(ids));
+    assert_true(used(202611, t).local_minutes > (INT64_C(1) << 60));
+    assert_int_equal(store_list_usage(s, 202611, 202611, t, &page, &arena, &list, &len, &total), 0);
+    assert_int_equal(total, 1);
+}
+
 static void test_watched(void **state)
 {
     (void)state;
@@ -407,6 +445,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_deeds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_changed_outside, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_usage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_nonsense, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_watched, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
