@@ -297,6 +297,20 @@ static int insert_run(struct store *s, const struct store_new_run *n, int64_t *r
     return rc;
 }
 
+/* Whoever comes with the key of somebody else's run doesn't get that run. */
+static int check_repeated(struct store *s, const struct store_new_run *n, int64_t id)
+{
+    int64_t same = 0;
+    int64_t project_id = n->project_id ? n->project_id : s->default_project;
+    int rc = db_number(s->db, &same, 0,
+                       "SELECT count(*) FROM runs JOIN tests ON tests.id=test_id WHERE runs.id=?1"
+                       " AND iif(?2, test_id=?2, project_id=?3)",
+                       "iii", id, n->test_id, project_id);
+    if (rc == 0 && same == 0)
+        rc = err_set(E_REFUSED, "the idempotency key belongs to another test run");
+    return rc;
+}
+
 static int check_plan(const struct store_new_run *n)
 {
     if (n->max_vus > STORE_VUS_MAX || n->max_browser_vus > STORE_VUS_MAX)
@@ -318,8 +332,8 @@ int store_create_run(struct store *s, const struct store_new_run *new_run, int64
         return rc;
     int64_t id = 0;
     rc = find_request(s->db, new_run->idempotency_key, "create", &id);
-    if (rc == 0 && id == 0)
-        rc = insert_run(s, new_run, &id);
+    if (rc == 0)
+        rc = id == 0 ? insert_run(s, new_run, &id) : check_repeated(s, new_run, id);
     rc = store_end(s->db, rc);
     if (rc < 0)
         return err_wrap(rc, "create test run");

@@ -161,7 +161,8 @@ struct store_new_run {
 };
 
 /* Finds or creates the test, creates the run in state created.  With a key that was used before
- * gives the run of that time.  E_CONFIG: more users or time than a test can have. */
+ * gives the run of that time.  E_REFUSED: that was a run of another project or test.  E_CONFIG:
+ * more users or time than a test can have. */
 NODISCARD int store_create_run(struct store *s, const struct store_new_run *new_run,
                                int64_t *ret_id);
 /* The run that was created with that key; 0: none. */

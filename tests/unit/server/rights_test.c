@@ -390,6 +390,28 @@ static void test_bodies(void **state)
     assert_int_equal(try_json(A_MANAGER, "PUT", path, "{\"project_id\":2}"), 204);
 }
 
+static int start_with_key(size_t who, const char *json)
+{
+    CLEANUP(reply_free) struct reply r = {0};
+    char headers[256];
+    snprintf(headers, sizeof headers,
+             "%sContent-Type: application/json\r\nK6-Idempotency-Key: known\r\n",
+             people[who].header);
+    call(&w, "POST", "/v1/tests", headers, json, strlen(json), &r);
+    return r.status;
+}
+
+/* Who knows the key by which a run was made doesn't get at the run. */
+static void test_keys(void **state)
+{
+    (void)state;
+    static const char in_two[] = "{\"name\":\"k.js\",\"project_id\":2}";
+    assert_int_equal(start_with_key(AN_EDITOR, in_two), 200);
+    assert_int_equal(start_with_key(AN_EDITOR, in_two), 200);
+    assert_int_equal(try_json(ELSEWHERE, "POST", "/v1/tests", "{\"name\":\"k.js\"}"), 200);
+    assert_int_equal(start_with_key(ELSEWHERE, "{\"name\":\"k.js\"}"), 403);
+}
+
 /* ---- lists show what may be seen ---- */
 
 static int64_t count_of(size_t who, const char *path)
@@ -476,6 +498,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_matrix, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_bodies, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_keys, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lists, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_events, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tail, set_up, tear_down),

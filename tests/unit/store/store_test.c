@@ -212,6 +212,14 @@ static void test_runs(void **state)
     assert_int_equal(store_create_run(f.store, &n, &a), 0);
     assert_int_equal(store_create_run(f.store, &n, &b), 0);
     assert_int_equal(a, b); /* the same key */
+    struct store_new_run elsewhere = n;
+    elsewhere.project_id = 78;
+    assert_int_equal(store_create_run(f.store, &elsewhere, &c), E_REFUSED);
+    elsewhere.project_id = 0;
+    assert_int_equal(store_create_run(f.store, &elsewhere, &c), E_REFUSED);
+    elsewhere.test_id = 1; /* a test of the fixture's */
+    assert_int_equal(store_create_run(f.store, &elsewhere, &c), E_REFUSED);
+    assert_int_equal(c, 0);
     n.idempotency_key = STR("key-b");
     assert_int_equal(store_create_run(f.store, &n, &b), 0);
     assert_true(b != a);
