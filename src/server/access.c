@@ -117,7 +117,10 @@ static int check_cookie(struct request *r, struct str session)
         return rc < 0 ? rc
                       : reply_error(r, 401, 5, "unauthorized", "not signed in: a token is needed");
     r->by_cookie = true;
-    if (r->method == METHOD_GET || access_same_origin(r))
+    /* What is read stays with the browser, but for a WebSocket, which any site may open and read.
+     */
+    bool reads = r->method == METHOD_GET && !request_header(r, "Upgrade").ptr;
+    if (reads || access_same_origin(r))
         return 1;
     return reply_error(r, 401, 5, "unauthorized", "the request comes from another site");
 }

@@ -355,6 +355,53 @@ static void test_tail_refused(void **state)
     assert_int_equal(r.status, 400);
 }
 
+static void status_for(const char *headers, const char *want)
+{
+    CLEANUP(buf_fini) struct buf text;
+    CLEANUP(buf_fini) struct buf in;
+    buf_init(&text, 4096);
+    buf_init(&in, 65536);
+    int fd = dial(&w);
+    buf_printf(&text,
+               "GET /api/v1/tail?query=%%7Btest_run_id%%3D%%221%%22%%7D HTTP/1.1\r\n"
+               "Host: 127.0.0.1:6600\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+               "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
+               headers);
+    send_all(fd, text.data, text.len);
+    read_until(fd, &in, "\r\n\r\n");
+    if (strncmp(buf_cstr(&in), want, strlen(want)) != 0)
+        fail_msg("%s: %s", headers, buf_cstr(&in));
+    close(fd);
+}
+
+/* Another site's page, also one on this very machine, is told nothing of what its visitor may see.
+ */
+static void test_tail_from_elsewhere(void **state)
+{
+    (void)state;
+    CLEANUP(reply_free) struct reply r = {0};
+    char body[160], cookie[256], headers[512];
+    snprintf(body, sizeof body, "{\"token\":\"%s\"}", w.token);
+    call_json(&w, "POST", "/session", body, 204, &r);
+    reply_header_value(&r, "Set-Cookie", cookie);
+    *strchr(cookie, ';') = '\0';
+    static const struct {
+        const char *header, *want;
+    } cases[] = {
+        {"Origin: http://127.0.0.1:8000\r\n", "HTTP/1.1 401"},
+        {"Origin: http://evil.example\r\n", "HTTP/1.1 401"},
+        {"Sec-Fetch-Site: same-site\r\n", "HTTP/1.1 401"},
+        {"Origin: http://127.0.0.1:6600\r\n", "HTTP/1.1 101"},
+        {"", "HTTP/1.1 101"}, /* no browser */
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        snprintf(headers, sizeof headers, "Cookie: %s\r\n%s", cookie, cases[i].header);
+        status_for(headers, cases[i].want);
+    }
+    snprintf(headers, sizeof headers, "Authorization: Bearer %s\r\n%s", w.token, cases[0].header);
+    status_for(headers, "HTTP/1.1 101"); /* a token isn't sent by itself */
+}
+
 static void test_stop(void **state)
 {
     (void)state;
@@ -386,6 +433,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_tail, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_long_tail, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_tail_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_tail_from_elsewhere, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stop, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
