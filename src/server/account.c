@@ -104,6 +104,9 @@ int account_set_name(struct request *r)
 static int keep_password(struct request *r)
 {
     uint8_t keep[STORE_HASH_LEN];
+    int rc = session_brake(r, r->who.email); /* again, as in session_check() */
+    if (rc <= 0)
+        return rc;
     if (!r->password.right) {
         session_refused(r, r->who.email);
         return reply_field(r, "old_password", "wrong", "is not the present password");
@@ -112,8 +115,8 @@ static int keep_password(struct request *r)
         return r->password.rc;
     struct str session = r->by_cookie ? access_session(r) : STR_EMPTY;
     auth_hash(session, keep);
-    int rc = store_set_password(r->server->store, r->who.user_id, str_of(r->password.encoded),
-                                false, session.len > 0 ? keep : NULL);
+    rc = store_set_password(r->server->store, r->who.user_id, str_of(r->password.encoded), false,
+                            session.len > 0 ? keep : NULL);
     if (rc == 0)
         rc = auth_reload(&r->server->auth);
     r->deed_target = r->who.email;

@@ -136,9 +136,13 @@ int session_check(struct request *r)
     struct str email = r->deed_target;
     int64_t user_id = r->who.user_id;
     r->who = (struct identity){0};
-    int rc = r->password.right && user_id != 0
-                 ? auth_check_user(&r->server->auth, user_id, &r->arena, &r->who)
-                 : 0;
+    /* Others may have failed while this one waited: many at once are no way around the brake. */
+    int rc = session_brake(r, email);
+    if (rc <= 0)
+        return rc;
+    rc = r->password.right && user_id != 0
+             ? auth_check_user(&r->server->auth, user_id, &r->arena, &r->who)
+             : 0;
     if (rc < 0)
         return rc;
     if (rc == 0) {

@@ -139,6 +139,41 @@ static void test_wrong_passwords(void **state)
     assert_int_equal(reply_number(&r, "@count"), SERVER_LOGINS_MAX);
 }
 
+static int send_guess(const char *password)
+{
+    char body[128], text[512];
+    int fd = dial(&w);
+    int len =
+        snprintf(body, sizeof body, "{\"email\":\"ann@x.example\",\"password\":\"%s\"}", password);
+    snprintf(text, sizeof text,
+             "POST /session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+             "Content-Length: %d\r\n\r\n%s",
+             len, body);
+    send_all(fd, text, strlen(text));
+    return fd;
+}
+
+/* Guesses that come all at once are no more than those that come one by one. */
+static void test_many_guesses(void **state)
+{
+    (void)state;
+    CLEANUP(reply_free) struct reply r = {0};
+    enum { GUESSES = 30 };
+    int fds[GUESSES];
+    int told = 0;
+    add_user("{\"email\":\"ann@x.example\",\"password\":\"long enough\"}", &r);
+    for (size_t i = 0; i < GUESSES; i++)
+        fds[i] = send_guess("wrong one");
+    for (size_t i = 0; i < GUESSES; i++) {
+        CLEANUP(buf_fini) struct buf in;
+        buf_init(&in, 65536);
+        read_until(fds[i], &in, "\r\n\r\n");
+        told += strncmp(buf_cstr(&in), "HTTP/1.1 401", 12) == 0;
+        close(fds[i]);
+    }
+    assert_int_equal(told, SERVER_ACCOUNT_LOGINS_MAX);
+}
+
 static void test_sign_in_input(void **state)
 {
     (void)state;
@@ -426,6 +461,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_one_time_password, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_passwords, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_many_guesses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sign_in_input, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_service_token, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_users, set_up, tear_down),
