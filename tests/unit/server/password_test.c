@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -54,12 +55,37 @@ static void test_once(void **state)
     assert_false(password_verify(str_of(one), str_of(encoded)));
 }
 
+/* Nanoseconds of this thread that a wrong password takes. */
+static int64_t cost_of_wrong(struct str encoded)
+{
+    struct timespec before, after;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+    assert_false(password_verify(STR("a guess"), encoded));
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+    return (after.tv_sec - before.tv_sec) * 1000000000LL + after.tv_nsec - before.tv_nsec;
+}
+
+/* The time doesn't tell who there is, or who hasn't been here yet. */
+static void test_time(void **state)
+{
+    (void)state;
+    char once[PASSWORD_ONCE_LEN + 1];
+    char encoded[PASSWORD_ENCODED_MAX];
+    assert_int_equal(password_make_once(once, encoded), 0);
+    int64_t unknown = cost_of_wrong(STR_EMPTY);
+    assert_true(cost_of_wrong(str_of(encoded)) > unknown / 10);
+    assert_int_equal(password_hash(STR("chosen by oneself"), encoded), 0);
+    int64_t chosen = cost_of_wrong(str_of(encoded));
+    assert_true(chosen > unknown / 10 && unknown > chosen / 10);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hash),
         cmocka_unit_test(test_check),
         cmocka_unit_test(test_once),
+        cmocka_unit_test(test_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
