@@ -238,6 +238,47 @@ test('several instances push to one run, and are judged together', async (t) => 
   assert.deepEqual(value.map((v) => [v.metric, v.result]), [['http_reqs', 'passed'], ['vus', 'failed']]);
 });
 
+test('an upload that is only kept: archived', async (t) => {
+  const server = await new Server(t).start();
+  const r = new Replay(server);
+  const upload = recording('v0.49-cloud').find((q) => q.path.endsWith('/archive-upload'));
+  const boundary = /boundary=(\w+)/.exec(upload.headers['content-type'])[1];
+  upload.body = Buffer.concat([Buffer.from(`--${boundary}\r\nContent-Disposition: form-data; name="upload_only"\r\n\r\ntrue\r\n`), upload.body]);
+  assert.equal((await r.play(upload)).status, 200);
+  const progress = await server.json(`/v1/test-progress/${r.run}`);
+  assert.deepEqual([progress.run_status, progress.run_status_text, progress.result_status], [10, 'Archived', 0]);
+  const run = await server.run(r.run);
+  assert.deepEqual([run.status, run.result, server.stateCode(run)], ['completed', null, 10]);
+  assert.equal((await server.get(`/cloud/v6/test_runs/${r.run}/script`)).status, 200);
+});
+
+test('metrics of a load test: over its runs', async (t) => {
+  const server = await new Server(t).start();
+  const ids = [];
+  for (const key of ['a', 'b', 'c']) {
+    const r = new Replay(server);
+    for (const q of recording('v0.49-run-out-cloud')) {
+      q.headers['k6-idempotency-key'] = key + q.path.length;
+      assert.equal((await r.play(q)).status, 200);
+    }
+    ids.push(Number(r.run));
+  }
+  const { test_id: id } = await server.run(ids[0]);
+  const { value } = await server.json(`/cloud/v5/load_tests/${id}/metrics(test_run_count=2)`);
+  const reqs = value.find((m) => m.name === 'http_reqs');
+  assert.equal(reqs.type, 'counter');
+  assert.ok(['method', 'name', 'status', 'url'].every((label) => reqs.labels.includes(label)), JSON.stringify(reqs));
+  assert.deepEqual(value.map((m) => m.name), value.map((m) => m.name).sort());
+  const total = await server.value(ids[0], 'increase', 'http_reqs');
+  const ask = async (more) => (await server.json(`/cloud/v5/load_tests/${id}/query_aggregate_k6(query='increase',metric='http_reqs'${more})`)).data;
+  const all = await ask('');
+  assert.equal(all.resultType, 'vector');
+  assert.deepEqual(all.result.map((one) => [Number(one.metric.test_run_id), one.value[1]]), [...ids].reverse().map((run) => [run, total]));
+  assert.deepEqual((await ask(`,test_run_ids=[${ids[1]}]`)).result.map((one) => Number(one.metric.test_run_id)), [ids[1]]);
+  const by = (await server.json(`/cloud/v5/load_tests/${id}/query_aggregate_k6(query='increase%20by%20(status)',metric='http_reqs',test_run_count=1)`)).data.result;
+  assert.deepEqual(Object.keys(by[0].metric).sort(), ['status', 'test_run_id']);
+});
+
 test('what else a k6 binary asks', async (t) => {
   const server = await new Server(t).start();
   const r = new Replay(server);

@@ -102,7 +102,6 @@ static void test_slow_body(void **state)
 static void test_patience(void **state)
 {
     (void)state;
-    CLEANUP(reply_free) struct reply r = {0};
     CLEANUP(buf_fini) struct buf in;
     char head[512];
     buf_init(&in, 1 << 20);
