@@ -189,6 +189,7 @@
 #define STORE_REQUESTS_MAX     100000              /* single requests kept of one run: the slowest */
 #define STORE_LOG_LINES_MAX    100000              /* kept of one run's log */
 #define STORE_LOG_BYTES_MAX    (64 * 1024 * 1024)  /* likewise */
+#define STORE_PROJECT_ID_MAX   1000000000          /* that a client may choose; others follow, in k6's 32 bits */
 #define STORE_PROJECTS_MAX     1000                /* as k6's API has it */
 #define STORE_LABEL_KEYS_MAX   100                 /* likewise */
 #define STORE_LABELS_MAX       30                  /* of one project, likewise */

@@ -107,6 +107,9 @@ static int check_project(struct request *r, struct store_new_run *n)
         return rc;
     rc = store_get_project(r->server->store, n->project_id, &r->arena, &project);
     if (rc == E_NOT_FOUND) { /* it will be made; there are no limits yet */
+        if (n->project_id > STORE_PROJECT_ID_MAX)
+            return err_set(E_CONFIG, "project_id: no project is made with a number above %d",
+                           STORE_PROJECT_ID_MAX);
         err_clear();
         return 1;
     }
