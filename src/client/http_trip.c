@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "client/http_upload.h"
 #include "rt/co.h"
 #include "rt/loop.h"
 
@@ -19,7 +20,7 @@ void http_trip_note_peer(struct http_call *k, const struct http_conn *conn)
 }
 
 static int send_request(struct http_call *k, struct http_conn *conn, struct buf *head,
-                        bool *ret_closes)
+                        struct http_upload *upload, bool *ret_closes)
 {
     int rc = http_head_write(k, head, ret_closes);
     if (rc < 0)
@@ -32,14 +33,16 @@ static int send_request(struct http_call *k, struct http_conn *conn, struct buf 
     if (one_write)
         buf_str(head, body);
     rc = stream_write_all(conn->stream, head->data, head->len, k->deadline_ns);
-    if (rc == 0 && !one_write)
-        rc = stream_write_all(conn->stream, body.ptr, body.len, k->deadline_ns);
-    k->wrote_ns = rc == 0 ? clock_mono_ns() : 0;
+    if (rc == 0 && one_write)
+        k->wrote_ns = clock_mono_ns();
+    else if (rc == 0)
+        http_upload_start(upload, conn->stream, body);
     return rc < 0 ? http_fail_io(k, rc, "write") : 0;
 }
 
 /* Reads until the response is whole. */
-static int read_response(struct http_call *k, struct http_conn *conn, struct http1_reader *r)
+static int read_response(struct http_call *k, struct http_conn *conn, struct http1_reader *r,
+                         struct http_upload *upload)
 {
     uint8_t *bytes = http_pool_scratch();
     if (!bytes)
@@ -48,8 +51,10 @@ static int read_response(struct http_call *k, struct http_conn *conn, struct htt
     for (unsigned reads = 1; rc == HTTP1_MORE; reads++) {
         size_t len;
         uint8_t *room = http1_reader_room(r, &len);
-        ssize_t n = stream_read(conn->stream, room ? room : bytes, room ? len : HTTP_SCRATCH_BYTES,
-                                k->deadline_ns);
+        void *to = room ? room : bytes;
+        len = room ? len : HTTP_SCRATCH_BYTES;
+        ssize_t n = upload->co ? http_upload_read(upload, to, len, k->deadline_ns)
+                               : stream_read(conn->stream, to, len, k->deadline_ns);
         if (n < 0)
             return http_fail_io(k, (int)n, "read");
         if (k->first_ns == 0 && n > 0) {
@@ -160,6 +165,26 @@ static void release_head(struct http_client *c, struct buf *head)
         buf_fini(head);
 }
 
+/* Sends the request and reads the response, both at once if need be; *ret_wrote: all was sent. */
+static int send_and_read(struct http_call *k, struct http_conn *conn, struct buf *head,
+                         struct http1_reader *r, bool *ret_wrote, bool *ret_closes)
+{
+    struct http_upload upload = {.stream = NULL};
+    int rc = send_request(k, conn, head, &upload, ret_closes);
+    release_head(k->c, head);
+    if (rc < 0)
+        return rc;
+    rc = read_response(k, conn, r, &upload);
+    http_upload_stop(&upload);
+    if (upload.wrote_ns != 0)
+        k->wrote_ns = upload.wrote_ns;
+    *ret_wrote = k->wrote_ns != 0;
+    bool hung_up = rc == E_EOF || rc == -ECONNRESET || rc == -EPIPE;
+    if (hung_up && upload.rc < 0 && upload.rc != -ECANCELED) /* that was first */
+        return http_fail_io(k, err_set(upload.rc, "%s", upload.why), "write");
+    return rc;
+}
+
 /* Sends and reads on `conn`, which it takes over.  *ret_stale: the failure is only that a kept
  * connection had been closed meanwhile, and the request may be tried again. */
 static int exchange(struct http_call *k, struct http_conn *conn, int64_t begin_ns, struct buf *head,
@@ -168,13 +193,9 @@ static int exchange(struct http_call *k, struct http_conn *conn, int64_t begin_n
     struct http1_reader r;
     http1_reader_init(&r, str_eq(k->method, STR("HEAD")), k->req->body_mode == HTTP_BODY_DISCARD,
                       k->req->body_max ? k->req->body_max : (size_t)HTTP_BODY_MAX);
-    bool closes = false;
+    bool closes = false, wrote = false;
     http_trip_note_peer(k, conn);
-    int rc = send_request(k, conn, head, &closes);
-    release_head(k->c, head);
-    bool wrote = rc == 0;
-    if (rc == 0)
-        rc = read_response(k, conn, &r);
+    int rc = send_and_read(k, conn, head, &r, &wrote, &closes);
     http_pool_count(k->c, conn);
     bool hung_up = rc == E_EOF || rc == -ECONNRESET || rc == -EPIPE;
     *ret_stale = conn->reused && hung_up && r.head_len == 0 && (is_replayable(k) || !wrote);
@@ -185,7 +206,7 @@ static int exchange(struct http_call *k, struct http_conn *conn, int64_t begin_n
         http_trip_show(k);
     }
     http1_reader_fini(&r);
-    if (rc == 0 && r.keep_alive && !closes)
+    if (rc == 0 && r.keep_alive && !closes && wrote)
         http_pool_give(k->c, conn);
     else
         http_pool_close(conn);

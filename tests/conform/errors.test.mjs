@@ -37,6 +37,8 @@ before(async () => {
       if (path === '/reset') s.resetAndDestroy();
       else if (path === '/reset-body') { s.write('HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfour'); setTimeout(() => s.resetAndDestroy(), 30); }
       else if (path === '/endless') { s.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'); const on = () => { if (s.destroyed) return; if (s.writableLength < 1e6) s.write(`10000\r\n${'x'.repeat(65536)}\r\n`); setImmediate(on); }; on(); }
+      else if (path === '/refuse') { s.pause(); s.write('HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig'); }
+      else if (path === '/slow') { s.pause(); setTimeout(() => s.resume(), 300); let n = d.length; s.on('data', (x) => { n += x.length; if (n > 2e7) s.end('HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nread'); }); }
       else if (path === '/drip') s.write(says[path]);
       else if (says[path] !== undefined) s.end(says[path]);
     });
@@ -184,6 +186,13 @@ test('throw: an exception instead of a response', async () => {
   assert.deepEqual(r.failed, []);
   const one = await run("try { http.get('http://127.0.0.1:1/', { throw: true }); } catch (e) { console.log(e instanceof Error, e.name); } console.log(http.get('http://127.0.0.1:1/').status);");
   assert.equal(one.lines[1], '0', one.err);
+});
+
+test('an upload that is answered before it is read, and one that is read slowly', async () => {
+  const r = await run("const b = new Uint8Array(2e7).buffer; show(http.post(U + '/refuse', b)); show(http.post(U + '/slow', b)); show(http.post(U + '/never', b, { timeout: 300 })); show(http.post(U + '/close', b));");
+  const l = r.lines.map((x) => JSON.parse(x));
+  assert.deepEqual(l.slice(0, 3).map((x) => x.slice(0, 4)), [[413, 1413, '', 'string:big'], [200, 0, '', 'string:read'], [0, 1050, 'request timeout', 'null']], r.err);
+  assert.equal(l[3][0], 0);
 });
 
 test('101 throws', async () => {
