@@ -46,7 +46,7 @@ static void append_source(struct str code, struct str source, struct buf *out)
 static void append_place(struct js_vm *vm, struct str place, struct buf *out)
 {
     struct str file = place;
-    int64_t line, column;
+    int64_t line = 0, column = 0;
     int unit = cut_number(&file, &column) && cut_number(&file, &line)
                    ? program_unit_find(vm->program, file)
                    : -1;
