@@ -14,9 +14,16 @@
 
 enum { TRIES = 5 };
 
+/* A job in the background would be stopped by the terminal when it reads from it. */
+static bool in_foreground(void)
+{
+    pid_t group = tcgetpgrp(STDIN_FILENO);
+    return group < 0 || group == getpgrp();
+}
+
 bool ask_has_terminal(void)
 {
-    return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
+    return isatty(STDIN_FILENO) && isatty(STDERR_FILENO) && in_foreground();
 }
 
 static void prompt_for(const char *prompt)

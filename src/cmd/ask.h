@@ -9,7 +9,8 @@
 
 #include "base/attr.h"
 
-/* True when standard input and standard error are a terminal. */
+/* True when standard input and standard error are a terminal, and this isn't a job in its
+ * background. */
 bool ask_has_terminal(void);
 
 /*

@@ -328,9 +328,8 @@ int cmd_login(int argc, char **argv)
     if (argc >= 2 && strcmp(argv[1], "cloud") == 0)
         return login(true, argc - 1, argv + 1);
     if (argc >= 2 && strcmp(argv[1], "influxdb") == 0)
-        return err_exit(err_set(E_UNSUPPORTED, "login influxdb isn't there: name the database with "
-                                               "--out influxdb=URL"),
-                        255);
+        return err_exit(
+            err_set(E_UNSUPPORTED, "login influxdb isn't there: k6 itself has dropped it"), 255);
     if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         command_help("login");
         return 0;

@@ -65,6 +65,14 @@ test('the first start makes an owner: a one-time password, and nothing the secon
   assert.equal((await second.ended).stdout.trim().split('\n').length, 1);
 });
 
+test('a first start in the background asks nothing, as the terminal would stop it', async (t) => {
+  const dir = temporaryFolder(t);
+  const job = `'${SPATE}' server --data ${join(dir, 'data')} --listen 127.0.0.1:0 & wait`;
+  const p = onTerminal(t, `exec bash -mc "trap 'kill %1' TERM HUP; ${job}"`, []);
+  await until('the password', () => /signs in on the page as admin@localhost/.test(p.out));
+  assert.doesNotMatch(p.out, /Name or e-mail/);
+});
+
 test('the owner and the password from a file', async (t) => {
   const dir = temporaryFolder(t);
   const file = join(dir, 'password');

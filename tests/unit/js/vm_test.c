@@ -142,6 +142,8 @@ static void test_loading_fails(void **state)
         {"import x from 'lodash'", "The moduleSpecifier \"lodash\" couldn't be recognised", 107},
         {"import x from './bad.ts'", "js/bad.ts: Line 2:8 Unexpected token", 107},
         {"import x from 'k6/nope'", "unknown module: \"k6/nope\"", 107},
+        {"import x from 'k6/experimental/timers'",
+         "module \"k6/experimental/timers\" is gone: setTimeout() and the like are globals", 107},
         {"import x from 'k6/browser'", "module \"k6/browser\" isn't there yet", 107},
         {"import x from 'k6/x/sql'", "extensions aren't there yet", 107},
         {"import x from 'https://a.invalid/x.js'",
