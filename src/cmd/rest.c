@@ -352,8 +352,10 @@ static void put_setup(struct request *q)
         get_setup(q);
 }
 
-static void log_script_error(const char *what)
+static void log_script_error(const char *what, int rc)
 {
+    if (rc == E_UNAVAILABLE || rc == -ECANCELED)
+        return; /* the run's end, not the script's mistake */
     struct log_field f = {"error", err_message()};
     log_fields(LOG_ERROR, what, &f, 1);
 }
@@ -365,7 +367,7 @@ static void post_setup(struct request *q)
         get_setup(q);
         return;
     }
-    log_script_error("Error executing setup");
+    log_script_error("Error executing setup", rc);
     reply_failure(q, rc, 500, "Error executing setup");
 }
 
@@ -376,7 +378,7 @@ static void post_teardown(struct request *q)
         reply_empty(q, 200);
         return;
     }
-    log_script_error("Error executing teardown");
+    log_script_error("Error executing teardown", rc);
     reply_failure(q, rc, 500, "Error executing teardown");
 }
 

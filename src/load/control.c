@@ -14,6 +14,7 @@ struct call {
     struct run *run;
     int (*fn)(struct run *r, void *arg); /* on the main loop; yields */
     void *arg;
+    bool endless;  /* it may never end by itself: at the end of the run it is cancelled */
     struct co *co; /* while it runs */
     struct call *next;
 
@@ -109,7 +110,8 @@ void control_close(struct run *r)
     k->closing = co_self();
     while (!all_answered(k)) {
         for (struct call *c = k->running; c != NULL; c = c->next)
-            co_cancel(c->co);
+            if (c->endless)
+                co_cancel(c->co);
         run_wait();
     }
     k->closing = NULL;
@@ -144,9 +146,9 @@ static bool send(struct control *k, struct call *c)
     return open;
 }
 
-static int ask(struct run *r, int (*fn)(struct run *r, void *arg), void *arg)
+static int ask_for(struct run *r, int (*fn)(struct run *r, void *arg), void *arg, bool endless)
 {
-    struct call c = {.mail.fn = handle_call, .run = r, .fn = fn, .arg = arg};
+    struct call c = {.mail.fn = handle_call, .run = r, .fn = fn, .arg = arg, .endless = endless};
     pthread_mutex_init(&c.lock, NULL);
     pthread_cond_init(&c.answered, NULL);
     int rc = 0;
@@ -164,6 +166,11 @@ static int ask(struct run *r, int (*fn)(struct run *r, void *arg), void *arg)
     pthread_cond_destroy(&c.answered);
     pthread_mutex_destroy(&c.lock);
     return rc;
+}
+
+static int ask(struct run *r, int (*fn)(struct run *r, void *arg), void *arg)
+{
+    return ask_for(r, fn, arg, /* endless= */ false);
 }
 
 /* ---- status ---------------------------------------------------------------------------------- */
@@ -365,7 +372,7 @@ static int do_run_setup(struct run *r, void *arg)
 
 int control_run_setup(struct run *r)
 {
-    return ask(r, do_run_setup, NULL);
+    return ask_for(r, do_run_setup, NULL, /* endless= */ true);
 }
 
 static int do_run_teardown(struct run *r, void *arg)
@@ -376,5 +383,5 @@ static int do_run_teardown(struct run *r, void *arg)
 
 int control_run_teardown(struct run *r)
 {
-    return ask(r, do_run_teardown, NULL);
+    return ask_for(r, do_run_teardown, NULL, /* endless= */ true);
 }

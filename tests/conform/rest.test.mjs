@@ -291,6 +291,31 @@ describe('REST API', { concurrency: 4 }, () => {
     assert.match(r.out, /vus_max\.*: 3 +min=1 +max=3|vus\.*: /);
   });
 
+  test('a run ends while it is asked and changed from all sides', async () => {
+    for (const end of ['SIGINT', 'PATCH']) {
+      const r = await run(['-q'], `
+        import { sleep } from 'k6';
+        export const options = { scenarios: { e: { executor: 'externally-controlled', vus: 1, maxVUs: 2, duration: '0' } } };
+        export function setup() { sleep(0.01); return 1; }
+        export default () => sleep(0.003);`);
+      await stage(r, 7);
+      let n = 0;
+      const again = async (f) => { while (r.code === undefined && await f(n++).catch(() => null)); };
+      const all = [
+        again((i) => patch(r, { vus: i % 15, 'vus-max': 15 + (i % 7) })), again((i) => patch(r, { paused: i % 2 === 0 })),
+        again(() => ask(r, 'GET', '/v1/metrics')), again(() => ask(r, 'POST', '/v1/setup')), again(() => ask(r, 'GET', '/v1/status')),
+      ];
+      await poll(r, '/v1/status', (d) => d.attributes['vus-max'] > 10 && n > 30);
+      if (end === 'SIGINT') r.p.kill('SIGINT');
+      else await patch(r, { stopped: true }).catch(() => null);
+      const late = setTimeout(() => r.p.kill('SIGKILL'), DEADLINE_MS);
+      await r.done;
+      clearTimeout(late);
+      assert.equal(r.code, end === 'SIGINT' ? 105 : 103, r.err.slice(-2000));
+      await Promise.all(all);
+    }
+  });
+
   test('externally-controlled: what it refuses', async () => {
     const said = async (fields) => (await start(['run', '-q', script(`export const options = { scenarios: { e: { executor: 'externally-controlled', ${fields} } } }; export default () => {};`)]).done);
     for (const [fields, words] of [
