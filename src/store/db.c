@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/err.h"
@@ -66,21 +67,31 @@ static int open_with(const char *path, int flags, const char *pragmas, sqlite3 *
     return 0;
 }
 
+/* As long as there is nothing in it, nothing is worth a wait for the disk, nor a journal. */
+#define NEW_FILE "PRAGMA synchronous=OFF; PRAGMA journal_mode=MEMORY; PRAGMA journal_mode=WAL;"
+
+#define ANY_FILE                                                                                   \
+    "PRAGMA foreign_keys=ON; PRAGMA trusted_schema=OFF; PRAGMA cache_size=-1024;"                  \
+    "PRAGMA journal_mode=WAL;"
+
 int db_open(const char *path, sqlite3 **ret)
 {
     /* Made here for its mode, which SQLite takes over for the files beside it. */
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_set_errno(-errno, "open %s", path);
+    struct stat st;
+    bool is_new = fstat(fd, &st) == 0 && st.st_size == 0;
     close(fd);
-    /* OFF: the change to WAL would wait four times for the disk, for an empty file's sake.
-     * NORMAL: a commit survives the death of the process; a loss of power may take the last ones,
-     * never the file. */
     return open_with(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
-                     "PRAGMA synchronous=OFF; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-                     "PRAGMA foreign_keys=ON;"
-                     "PRAGMA trusted_schema=OFF; PRAGMA cache_size=-1024;",
-                     ret);
+                     is_new ? NEW_FILE ANY_FILE : ANY_FILE, ret);
+}
+
+int db_begin_use(sqlite3 *db)
+{
+    /* NORMAL: a commit survives the death of the process; a loss of power may take the last ones,
+     * never the file. */
+    return db_exec(db, "PRAGMA synchronous=NORMAL");
 }
 
 int db_open_reader(const char *path, sqlite3 **ret)

@@ -2,7 +2,7 @@
  * db - SQLite with the house's errors.  Private to store/.
  *
  * Every function may wait for the disk.  A failure leaves SQLite's message in the error slot; the
- * code is E_CORRUPT for a damaged file, -ENOMEM, -ENOSPC, -EEXIST for a broken constraint, else
+ * code is E_DAMAGED for a damaged file, -ENOMEM, -ENOSPC, -EEXIST for a broken constraint, else
  * -EIO.
  */
 #ifndef STORE_DB_H
@@ -16,8 +16,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Opens or creates `path` (mode 0600) with write-ahead log and the house's pragmas. */
+/* Opens or creates `path` (mode 0600) with write-ahead log and the house's pragmas.  A new file is
+ * quick to fill, and not kept from a loss of power, until db_begin_use(). */
 NODISCARD int db_open(const char *path, sqlite3 **ret);
+NODISCARD int db_begin_use(sqlite3 *db);
 /* For reading beside a writer; the file has to exist. */
 NODISCARD int db_open_reader(const char *path, sqlite3 **ret);
 void db_close(sqlite3 *db); /* NULL is fine */

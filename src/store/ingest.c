@@ -206,14 +206,7 @@ static int learn_series(struct push *p, const struct metricset_label *labels, si
         p->result.full |= STORE_FULL_SERIES;
     if (p->series_id == 0 || map_len(&f->series) >= STORE_SERIES_KNOWN_MAX)
         return 0;
-    struct run_series *known = mem_calloc(1, sizeof *known);
-    if (!known)
-        return -ENOMEM;
-    known->id = p->series_id;
-    rc = map_put(&f->series, buf_view(&p->raw), known);
-    if (rc < 0)
-        mem_free(known);
-    return rc;
+    return map_put(&f->series, buf_view(&p->raw), (void *)(uintptr_t)p->series_id);
 }
 
 static int on_series(void *arg, const struct metricset_label *labels, size_t labels_len)
@@ -230,11 +223,8 @@ static int on_series(void *arg, const struct metricset_label *labels, size_t lab
     }
     if (buf_finish(&p->raw) < 0)
         return err_set(E_LIMIT, "labels of a series of %.*s are too long", STR_ARG(p->metric_name));
-    const struct run_series *known = map_get(&p->file->series, buf_view(&p->raw));
-    if (!known)
-        return learn_series(p, labels, labels_len);
-    p->series_id = known->id;
-    return 0;
+    p->series_id = (int64_t)(uintptr_t)map_get(&p->file->series, buf_view(&p->raw));
+    return p->series_id ? 0 : learn_series(p, labels, labels_len);
 }
 
 /* ---- values ---- */

@@ -59,6 +59,8 @@ static int open_file(struct run_file *f, const char *path)
     if (rc == 0)
         rc = run_schema_upgrade(f->w, path);
     if (rc == 0)
+        rc = db_begin_use(f->w);
+    if (rc == 0)
         rc = prepare_all(f);
     if (rc == 0)
         rc = load_metrics(f);
@@ -80,8 +82,6 @@ int run_file_open_reader(const struct store *s, struct run_file *f)
 
 void run_file_forget(struct run_file *f)
 {
-    for (size_t i = 0; i < map_len(&f->series); i++)
-        mem_free(map_value_at(&f->series, i));
     map_fini(&f->series);
     map_init(&f->series, STORE_SERIES_KNOWN_MAX);
     for (size_t i = 0; i < map_len(&f->metrics); i++)

@@ -24,10 +24,6 @@ struct run_metric {
     enum metricset_type type;
 };
 
-struct run_series {
-    int64_t id;
-};
-
 struct run_file {
     int64_t run_id;
     int users;             /* taken and not yet given back; of files_lock */
@@ -44,7 +40,7 @@ struct run_file {
     int64_t period_s;   /* length of a bucket; 0 before the first push */
     int64_t series_len; /* in the file */
     struct map metrics; /* name -> struct run_metric */
-    struct map series;  /* labels as sent -> struct run_series, as far as known */
+    struct map series;  /* labels as sent -> id (as uintptr_t), as far as known */
 
     pthread_mutex_t read_lock; /* of r */
     sqlite3 *r;                /* NULL: nobody has asked yet */

@@ -80,6 +80,8 @@ static int open_main(struct store *s)
     if (rc < 0)
         return rc;
     rc = schema_upgrade(s->db, s->dir);
+    if (rc == 0)
+        rc = db_begin_use(s->db);
     if (rc < 0)
         return rc;
     return db_number(s->db, &s->default_project, 1, "SELECT id FROM projects WHERE is_default", "");
@@ -127,6 +129,8 @@ static int open_accounts(struct store *s)
     if (rc != -EBUSY)
         return rc;
     rc = db_open(path, &s->db);
+    if (rc == 0)
+        rc = db_begin_use(s->db);
     return rc < 0 ? rc : store_schema_check(s->db, s->dir);
 }
 
