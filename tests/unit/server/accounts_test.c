@@ -139,6 +139,29 @@ static void test_wrong_passwords(void **state)
     assert_int_equal(reply_number(&r, "@count"), SERVER_LOGINS_MAX);
 }
 
+/* Whoever has got into an account sees nothing more once its password is another one. */
+static void test_stream_ends(void **state)
+{
+    (void)state;
+    CLEANUP(reply_free) struct reply r = {0};
+    CLEANUP(buf_fini) struct buf in;
+    char cookie[300], text[512], path[96];
+    buf_init(&in, 65536);
+    int64_t id = add_user("{\"email\":\"ann@x.example\",\"password\":\"long enough\",\"roles\":"
+                          "[{\"project_id\":1,\"role\":\"viewer\"}]}",
+                          &r);
+    assert_int_equal(sign_in("ann@x.example", "long enough", cookie), 204);
+    int fd = dial(&w);
+    snprintf(text, sizeof text, "GET /cloud/v5/test_runs/events HTTP/1.1\r\nHost: x\r\n%s\r\n",
+             cookie);
+    send_all(fd, text, strlen(text));
+    read_until(fd, &in, ": open");
+    snprintf(path, sizeof path, "/accounts/v1/users/%lld/reset_password", (long long)id);
+    call_json(&w, "POST", path, NULL, 200, &r);
+    read_until(fd, &in, "\r\n0\r\n");
+    close(fd);
+}
+
 static int send_guess(const char *password)
 {
     char body[128], text[512];
@@ -461,6 +484,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_one_time_password, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_passwords, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stream_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_guesses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sign_in_input, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_service_token, set_up, tear_down),
