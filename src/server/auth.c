@@ -429,6 +429,7 @@ int auth_make_link(struct auth *a, int64_t user_id, int64_t token_id,
     auth_hash(str_of(out), link->hash);
     link->user_id = user_id;
     link->token_id = token_id;
+    link->rights = rights_of(a, user_id, token_id);
     link->expires_ns = now + AUTH_LINK_LIFE_NS;
     pthread_mutex_unlock(&a->lock);
     return 0;
@@ -448,8 +449,8 @@ bool auth_use_link(struct auth *a, struct str code, int64_t *ret_user_id, int64_
             continue;
         *ret_user_id = link->user_id;
         *ret_token_id = link->token_id;
+        found = rights_of(a, link->user_id, link->token_id) == link->rights;
         *link = (struct auth_link){0};
-        found = true;
     }
     pthread_mutex_unlock(&a->lock);
     return found;

@@ -46,6 +46,7 @@ struct auth_link {
     uint8_t hash[STORE_HASH_LEN];
     int64_t user_id;  /* 0: free */
     int64_t token_id; /* what asked for it; 0: a password */
+    uint64_t rights;  /* then; with others it is good for nothing */
     int64_t expires_ns;
 };
 

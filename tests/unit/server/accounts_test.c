@@ -162,6 +162,26 @@ static void test_stream_ends(void **state)
     close(fd);
 }
 
+/* Nor does a link that was kept for later let anybody in again. */
+static void test_link_ends(void **state)
+{
+    (void)state;
+    CLEANUP(reply_free) struct reply r = {0};
+    char cookie[300], value[256], url[512], path[96];
+    int64_t id = add_user("{\"email\":\"ann@x.example\",\"password\":\"long enough\"}", &r);
+    snprintf(path, sizeof path, "/accounts/v1/users/%lld/reset_password", (long long)id);
+    for (int reset = 0; reset < 2; reset++) {
+        assert_int_equal(sign_in("ann@x.example", "long enough", cookie), 204);
+        assert_int_equal(status_of(cookie, "POST", "/session/link", NULL, &r), 200);
+        reply_string(&r, "url", url);
+        if (reset)
+            call_json(&w, "POST", path, NULL, 200, &r);
+        assert_int_equal(status_of("-", "GET", strstr(url, "/session/link/"), NULL, &r), 303);
+        reply_header_value(&r, "Set-Cookie", value);
+        assert_int_equal(value[0] != '\0', !reset);
+    }
+}
+
 static int send_guess(const char *password)
 {
     char body[128], text[512];
@@ -485,6 +505,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_one_time_password, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_passwords, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stream_ends, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_link_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_many_guesses, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_sign_in_input, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_service_token, set_up, tear_down),
