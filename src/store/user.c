@@ -165,13 +165,16 @@ int store_remove_user(struct store *s, int64_t id)
 static int set_password(sqlite3 *db, int64_t id, struct str encoded, bool must_change,
                         const uint8_t *keep)
 {
-    int rc = db_run(db, "UPDATE users SET password=?, must_change=? WHERE id=?", "sii", encoded,
+    /* Who has only had tokens so far goes on where those were used. */
+    int rc = db_run(db,
+                    "DELETE FROM sessions WHERE user_id=?1 AND hash IS NOT ?2 AND (token_id IS NULL"
+                    " OR (SELECT password IS NOT NULL FROM users WHERE id=?1))",
+                    "ib", id, keep ? str_new(keep, STORE_HASH_LEN) : STR_EMPTY);
+    if (rc == 0)
+        rc = db_run(db, "UPDATE users SET password=?, must_change=? WHERE id=?", "sii", encoded,
                     (int64_t)must_change, id);
     if (rc == 0 && sqlite3_changes(db) == 0)
         return no_user(id);
-    if (rc == 0)
-        rc = db_run(db, "DELETE FROM sessions WHERE user_id=?1 AND hash IS NOT ?2", "ib", id,
-                    keep ? str_new(keep, STORE_HASH_LEN) : STR_EMPTY);
     return rc;
 }
 

@@ -45,7 +45,8 @@ NODISCARD int store_change_user(struct store *s, int64_t id,
 /* With its tokens, sessions and roles.  E_NOT_FOUND, E_REFUSED as above. */
 NODISCARD int store_remove_user(struct store *s, int64_t id);
 
-/* Ends the user's sessions, except for the one with the hash `keep` (NULL: none). */
+/* Ends the user's sessions, except for the one with the hash `keep` (NULL: none); the first
+ * password only those that no token has opened. */
 NODISCARD int store_set_password(struct store *s, int64_t id, struct str encoded, bool must_change,
                                  const uint8_t *keep);
 NODISCARD int store_note_sign_in(struct store *s, int64_t id, int64_t now_ns);
