@@ -1,5 +1,6 @@
 #include "server/quota.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -140,7 +141,17 @@ static void check_month_so_far(struct watch *w, const struct store_watched *run)
     abort_run(w->server, run->run_id, message);
 }
 
-static void check_run(struct watch *w, const struct store_watched *run)
+/* More virtual users than the client has announced, or it has announced none. */
+static void raise_vus(struct watch *w, struct store_watched *run, double vus)
+{
+    if (!(vus > (double)MAX(run->max_vus, 0)))
+        return;
+    run->max_vus = (int64_t)MIN(ceil(vus), (double)STORE_VUS_MAX);
+    if (store_raise_vus(w->server->store, run->run_id, run->max_vus) < 0)
+        log_warning("virtual users of test run %lld: %s", (long long)run->run_id, err_message());
+}
+
+static void check_run(struct watch *w, struct store_watched *run)
 {
     char message[256];
     int64_t passed_s = run->started_ns > 0 ? (w->now_ns - run->started_ns) / NS_PER_S : 0;
@@ -150,8 +161,10 @@ static void check_run(struct watch *w, const struct store_watched *run)
         abort_run(w->server, run->run_id, message);
         return;
     }
-    double vus = run->vus_max > 0 && run->started_ns > 0 ? vus_seen(w->server, run->run_id) : 0;
-    if (vus > (double)run->vus_max) {
+    bool counts = run->started_ns > 0 && (run->vus_max > 0 || run->vuh_max > 0);
+    double vus = counts ? vus_seen(w->server, run->run_id) : 0;
+    raise_vus(w, run, vus);
+    if (run->vus_max > 0 && vus > (double)run->vus_max) {
         snprintf(message, sizeof message,
                  "The project is limited to %lld virtual users a test; this one has %.10g",
                  (long long)run->vus_max, vus);

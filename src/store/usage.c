@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "store/store_int.h"
 
 int32_t store_month(int64_t wall_ns)
@@ -176,4 +177,11 @@ int store_list_watched(struct store *s, struct arena *a, struct store_watched **
     *ret = list;
     *ret_len = len;
     return 0;
+}
+
+int store_raise_vus(struct store *s, int64_t run_id, int64_t vus)
+{
+    STORE_LOCKED(s);
+    return db_run(s->db, "UPDATE runs SET max_vus=max(max_vus, ?) WHERE id=?", "ii",
+                  MIN(vus, (int64_t)STORE_VUS_MAX), run_id);
 }

@@ -50,6 +50,8 @@ struct store_watched {
 /* By project, then oldest first. */
 NODISCARD int store_list_watched(struct store *s, struct arena *a, struct store_watched **ret,
                                  size_t *ret_len);
+/* Who says less than it takes pays for what it takes: the run's users are at least so many. */
+NODISCARD int store_raise_vus(struct store *s, int64_t run_id, int64_t vus);
 /* What has been written down for ended runs alone. */
 NODISCARD int store_get_settled(struct store *s, int64_t project_id, int32_t month,
                                 struct store_usage *ret);

@@ -408,15 +408,21 @@ static void test_refused(void **state)
                      200);
 }
 
-static void push_nothing(int64_t run)
+static void push_vus(int64_t run, int vus)
 {
     CLEANUP(reply_free) struct reply r = {0};
-    char path[64];
+    char path[64], body[256];
     snprintf(path, sizeof path, "/v1/metrics/%lld", (long long)run);
-    call_json(&w, "POST", path,
-              "[{\"type\":\"Point\",\"metric\":\"vus\",\"data\":{\"time\":\"1700000000000000\","
-              "\"type\":\"gauge\",\"tags\":{},\"value\":3}}]",
-              200, &r);
+    snprintf(body, sizeof body,
+             "[{\"type\":\"Point\",\"metric\":\"vus\",\"data\":{\"time\":\"1700000000000000\","
+             "\"type\":\"gauge\",\"tags\":{},\"value\":%d}}]",
+             vus);
+    call_json(&w, "POST", path, body, 200, &r);
+}
+
+static void push_nothing(int64_t run)
+{
+    push_vus(run, 3);
 }
 
 static void await_abort(int64_t run, const char *message)
@@ -455,6 +461,19 @@ static void test_aborted(void **state)
     push_nothing(3);
     set_limits("{\"vu_max_per_test\":null,\"duration_max_per_test\":1}");
     await_abort(3, "limited to 1 seconds a test");
+}
+
+/* Hours are those that a run takes, whatever it has announced. */
+static void test_modest(void **state)
+{
+    (void)state;
+    CLEANUP(reply_free) struct reply r = {0};
+    set_limits("{\"vuh_max_per_month\":1}");
+    call_json(&w, "POST", "/v1/tests", "{\"name\":\"a.js\"}", 200, &r);
+    push_vus(1, 100);
+    await_abort(1, "VU hours a month, and they are used up");
+    get(&w, "/accounts/v1/usage", &r);
+    ASSERT_SAYS(r, "\"runs\":1,\"vuh\":1.25,");
 }
 
 /* Planned while it is open, what it took when it has ended, and that also after it was deleted. */
@@ -514,6 +533,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_deeds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_aborted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_modest, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_usage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stack, set_up, tear_down),
     };
