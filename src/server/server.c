@@ -221,12 +221,21 @@ static void log_library(void *arg, const char *fmt, va_list ap)
     log_debug("http: %.*s", STR_ARG(str_trim(str_of(text))));
 }
 
+/* No more connections when the server is on its way out. */
+static enum MHD_Result admit(void *arg, const struct sockaddr *address, socklen_t len)
+{
+    struct server *s = arg;
+    (void)address;
+    (void)len;
+    return atomic_load(&s->draining) ? MHD_NO : MHD_YES;
+}
+
 static int start_daemon(struct server *s)
 {
     s->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ERROR_LOG | MHD_ALLOW_SUSPEND_RESUME |
             MHD_ALLOW_UPGRADE,
-        0, NULL, NULL, http_handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
+        0, admit, s, http_handle, s, MHD_OPTION_EXTERNAL_LOGGER, log_library, NULL,
         MHD_OPTION_LISTEN_SOCKET, s->listen_fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)SERVER_CONNECTIONS_MAX,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)SERVER_PER_IP_MAX,
@@ -311,7 +320,9 @@ void server_stop(struct server *s)
         return;
     stop_ticker(s);
     if (s->daemon) {
-        s->listen_fd = MHD_quiesce_daemon(s->daemon);
+        /* Not MHD_quiesce_daemon(): two threads may take the socket out of an epoll set then, and
+         * the library (0.9.75) ends the process when the second one doesn't find it. */
+        atomic_store(&s->draining, true);
         events_close(&s->events);
         tails_close(s->tails);
         http_drain(s, STOP_S * NS_PER_S);

@@ -33,6 +33,7 @@ struct server {
     struct tails *tails;         /* who follows a log */
     struct schema *schema;       /* of the cloud API v6 */
     struct MHD_Daemon *daemon;
+    _Atomic bool draining; /* connections are refused */
     int listen_fd;
     char url[128];
     char *new_token;    /* NULL: none to be shown */
