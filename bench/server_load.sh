@@ -3,12 +3,14 @@
 #
 #     bench/server_load.sh [RUNS [SERIES [SECONDS]]]      200 runs of 1,000 series, 60 s
 #
-# SPATE_BIN names another binary than build/spate; bench/cloud_load has to be built beside it.
+# SPATE_BIN names another binary than build/spate; bench/cloud_load is built beside it when it isn't there.
 # The exit code is 1 when a push took longer than a second, or totals differ.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$(realpath "${SPATE_BIN:-build/spate}")
-load=${SPATE_LOAD:-$(dirname "$bin")/../bench/cloud_load}
+build=$(dirname "$(dirname "$bin")")
+load=${SPATE_LOAD:-$build/bench/cloud_load}
+[ -x "$load" ] || ninja -C "$build" bench/cloud_load
 dir=$(mktemp -d)
 "$bin" server --data "$dir/data" --listen 127.0.0.1:0 --token-file "$dir/token" >"$dir/out" 2>&1 &
 server=$!

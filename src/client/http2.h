@@ -4,7 +4,7 @@
  * What came from the peer goes in by http2_feed(), what is to be sent comes out of http2_fill().  A
  * request is a struct http2_stream of its owner, which http2_submit() puts among the open ones and
  * which has left them when HTTP2_ENDED has been told.  Frames, HPACK and flow control are nghttp2's
- * (docs/decisions/0018-nghttp2.md); the limits, and what an end means to a request, are decided
+ * (docs/decisions/0020-nghttp2.md); the limits, and what an end means to a request, are decided
  * here, as Go's client does it.
  */
 #ifndef CLIENT_HTTP2_H
