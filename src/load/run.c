@@ -394,6 +394,7 @@ static struct output_result result_of(struct run *r)
         .thresholds = r->threshold_list,
         .thresholds_len = r->threshold_list_len,
         .thresholds_failed = r->thresholds_failed > 0,
+        .never_began = !r->began,
         .duration_ns = run_elapsed_ns(r),
     };
 }
@@ -493,6 +494,7 @@ static int start_control(struct run *r)
 /* From virtual users to the summary; outputs have started. */
 static void run_test_body(struct run *r)
 {
+    r->began = true;
     if (r->req->ui != NULL)
         show(r, r->req->ui->described);
     init_vus(r);

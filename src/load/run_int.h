@@ -247,6 +247,7 @@ struct run {
     struct err end_err;
     bool interruptible; /* the main coroutine is in something that a stop should cancel */
     bool stopping_outputs, outputs_stopped;
+    bool began; /* past all that is prepared: every shard will be finished */
     uint32_t signals;
 
     struct timer ui_tick, second_tick;

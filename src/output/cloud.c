@@ -49,6 +49,7 @@ struct cloud {
     bool flushing;                   /* the run has ended: waits no longer apply */
     bool written;                    /* the writer has spooled everything */
     bool gave_up;                    /* everybody has been cancelled */
+    bool never_began;                /* no batches come */
     bool closed;                     /* the cloud takes no more, or we have given up */
     bool outage;                     /* said so already */
     bool stopped_run;                /* by us */
@@ -244,7 +245,8 @@ static int write_due(struct cloud *c)
 static bool all_written(const struct cloud *c)
 {
     int64_t due_ns;
-    return c->flushing && cloud_aggregate_done(c->aggregate) && !next_due(c, &due_ns);
+    return c->flushing &&
+           (c->never_began || (cloud_aggregate_done(c->aggregate) && !next_due(c, &due_ns)));
 }
 
 static void writer_main(void *arg)
@@ -648,6 +650,7 @@ static uint32_t cloud_slow_requests(void *self)
 static int cloud_stop(void *self, const struct output_result *result)
 {
     struct cloud *c = self;
+    c->never_began = result->never_began;
     int rc = flush(c);
     uint64_t unwritten = c->v1 != NULL ? cloud_v1_lost(c->v1) : cloud_aggregate_lost(c->aggregate);
     if (c->lost > 0 || unwritten > 0)

@@ -83,6 +83,7 @@ struct output_result {
     const struct output_threshold *thresholds;
     size_t thresholds_len;
     bool thresholds_failed;
+    bool never_began;    /* ended before its workers began: no last batches have come, or will */
     int64_t duration_ns; /* of the test, setup and teardown not counted */
 };
 

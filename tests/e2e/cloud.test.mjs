@@ -46,6 +46,16 @@ test('run --out cloud is the same; --no-archive-upload keeps the script here', a
   assert.equal((await server.get(`/cloud/v6/test_runs/${keptId}/script`)).status, 404);
 });
 
+test('an output beside the cloud that cannot start ends the run at once', async (t) => {
+  const { server, path } = await setUp(t, { vus: 1, iterations: 1 });
+  const begin = performance.now();
+  const args = ['--out', 'json=/nonexistent/results.json'];
+  const end = await stream(server, path, { command: ['run', '--out', 'cloud'], args }).ended;
+  assert.equal(end.code, 255, end.stderr);
+  assert.match(end.stderr, /could not start the output 'json': open \/nonexistent\/results\.json: no such file or directory/);
+  assert.ok(performance.now() - begin < 30000, 'waits for no batches that never come');
+});
+
 test('thresholds crossed at the end: Finished, failed, exit 99', async (t) => {
   const options = { vus: 2, iterations: 4, thresholds: { checks: ['rate>0.999'], http_req_failed: ['rate<0.1'] } };
   const { server, path } = await setUp(t, options);
