@@ -13,6 +13,7 @@
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -25,7 +26,8 @@ struct rest {
     bool must_start;
     int listen_fd; /* -1: none */
     struct MHD_Daemon *daemon;
-    struct run *run; /* while the daemon runs */
+    struct run *run;       /* while the daemon runs */
+    _Atomic bool draining; /* connections are refused */
 
     pthread_mutex_t lock;
     pthread_cond_t idle;
@@ -521,6 +523,15 @@ static void log_library(void *arg, const char *fmt, va_list ap)
     log_debug("REST API: %.*s", STR_ARG(str_trim(str_of(text))));
 }
 
+/* No more connections when the run is over. */
+static enum MHD_Result admit(void *arg, const struct sockaddr *address, socklen_t len)
+{
+    struct rest *r = arg;
+    (void)address;
+    (void)len;
+    return atomic_load(&r->draining) ? MHD_NO : MHD_YES;
+}
+
 /* A thread a connection, as some answers take as long as the script wants. */
 static int on_start(void *arg, struct run *run)
 {
@@ -530,7 +541,7 @@ static int on_start(void *arg, struct run *run)
         return 0;
     r->daemon = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION |
                                      MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG,
-                                 0, NULL, NULL, on_request, r, MHD_OPTION_EXTERNAL_LOGGER,
+                                 0, admit, r, on_request, r, MHD_OPTION_EXTERNAL_LOGGER,
                                  log_library, NULL, MHD_OPTION_LISTEN_SOCKET, r->listen_fd,
                                  MHD_OPTION_CONNECTION_LIMIT, (unsigned)REST_CONNECTIONS_MAX,
                                  MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_S,
@@ -548,7 +559,7 @@ static void on_stop(void *arg)
     struct rest *r = arg;
     if (r->daemon == NULL)
         return;
-    r->listen_fd = MHD_quiesce_daemon(r->daemon);
+    atomic_store(&r->draining, true);
     int64_t until = clock_mono_ns() + STOP_S * NS_PER_S;
     struct timespec at = {until / NS_PER_S, until % NS_PER_S};
     pthread_mutex_lock(&r->lock);
