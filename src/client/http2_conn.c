@@ -84,7 +84,6 @@ static void on_event(struct http2_stream *s, enum http2_event e)
     case HTTP2_FIRST:
         x->first_ns = x->conn->arrival_ns;
         loop_note_lag(loop_current(), stream_lag_ns(x->conn->stream));
-        loop_note_lag(loop_current(), stream_lag_ns(x->conn->stream));
         break;
     case HTTP2_SENT:
         x->sent = true;
@@ -215,6 +214,8 @@ static int read_some(struct http2_conn *c, int64_t deadline_ns)
 
 bool http2_conn_has_room(struct http2_conn *c)
 {
+    if (c->finishing)
+        return false; /* stop_writer() is about to lose it */
     if (!c->exchanges && c->rc == 0 && stream_maybe_readable(c->stream)) {
         int pieces = 0;
         while (c->rc == 0 && pieces < IDLE_PIECES_MAX && read_piece(c) != -EAGAIN)

@@ -371,42 +371,47 @@ static JSValue make_group(JSContext *ctx, JSValueConst v, struct str arg, int de
 struct dig {
     struct list *found;
     struct str path;
-    int depth;
+    int depth;  /* of the path within paths */
+    int nested; /* of the value in the first one */
 };
 
-static void dig_into(struct list *found, JSValueConst v, struct str path, int depth);
+static void dig_into(const struct dig *d, JSValueConst v);
 
 static int dig_member(JSContext *ctx, void *arg, struct str key, JSValueConst value)
 {
     (void)ctx;
     (void)key;
     const struct dig *d = arg;
-    dig_into(d->found, value, d->path, d->depth);
+    dig_into(d, value);
     return d->found->failed ? -1 : 0;
 }
 
-static void dig_into(struct list *found, JSValueConst v, struct str path, int depth)
+static void dig_into(const struct dig *d, JSValueConst v)
 {
     enum { NESTED_MAX = 200 };
+    struct list *found = d->found;
     JSContext *ctx = found->ctx;
-    if (found->failed || !JS_IsObject(v) || depth > NESTED_MAX || js_check_slice(ctx) < 0)
+    if (found->failed || !JS_IsObject(v) || d->nested > NESTED_MAX)
         return;
-    JSValue at = gjson_get(ctx, v, path, 1);
+    if (js_check_slice(ctx) < 0) {
+        found->failed = true;
+        return;
+    }
+    JSValue at = gjson_get(ctx, v, d->path, d->depth);
     if (JS_IsUndefined(at))
         JS_FreeValue(ctx, at);
     else
         list_add(found, at);
-    struct dig d = {found, path, depth + 1};
-    if (!found->failed && js_each(ctx, v, dig_member, &d) < 0)
+    struct dig below = {found, d->path, d->depth, d->nested + 1};
+    if (!found->failed && js_each(ctx, v, dig_member, &below) < 0)
         found->failed = true;
 }
 
 /* Everything that the path finds, at any depth. */
 static JSValue make_dig(JSContext *ctx, JSValueConst v, struct str arg, int depth)
 {
-    (void)depth;
     struct list l = list_new(ctx);
-    dig_into(&l, v, arg, 0);
+    dig_into(&(struct dig){&l, arg, depth + 1, 0}, v);
     return list_done(&l);
 }
 

@@ -103,8 +103,9 @@ struct arrival {
 
 /* How late a worker was lately; generator_lag itself is in its shard. */
 struct lag {
-    uint32_t events, late; /* since the last tick */
+    uint32_t events, late; /* since the last look */
     uint32_t seconds;      /* in a row in which too many were late */
+    int64_t next_ns;       /* mono: of the next look, not before */
 };
 
 /* ---- a worker ------------------------------------------------------------------------------ */

@@ -125,11 +125,15 @@ static void warn_lag(struct worker *w)
                 LAG_SECONDS, LAG_LATE_PERCENT, (long long)(LAG_LATE_NS / NS_PER_MS));
 }
 
-static void look_at_lag(struct worker *w)
+/* Once a second, also when the tick comes more often. */
+static void look_at_lag(struct worker *w, int64_t now_ns)
 {
+    if (now_ns < w->lag.next_ns)
+        return;
     bool bad = w->lag.events >= LAG_EVENTS_LEAST &&
                (uint64_t)w->lag.late * 100 > (uint64_t)w->lag.events * LAG_LATE_PERCENT;
-    w->lag = (struct lag){.seconds = bad ? w->lag.seconds + 1 : 0};
+    w->lag = (struct lag){.seconds = bad ? w->lag.seconds + 1 : 0,
+                          .next_ns = now_ns + NS_PER_S - 100 * NS_PER_MS};
     if (w->lag.seconds == LAG_SECONDS)
         warn_lag(w);
 }
@@ -138,7 +142,7 @@ static void on_tick(struct timer *t)
 {
     struct worker *w = CONTAINER_OF(t, struct worker, tick);
     int64_t now = clock_mono_ns();
-    look_at_lag(w);
+    look_at_lag(w, now);
     shard_tick(w->shard, now + w->run->wall_offset_ns);
     shard_flush_samples(w->shard);
     if (timer_start(w->loop, &w->tick, now + tick_ns(w)) < 0)

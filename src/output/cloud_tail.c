@@ -70,7 +70,8 @@ static int64_t read_ns(yyjson_val *v)
 {
     int64_t ns;
     struct str text = str_new(yyjson_get_str(v), yyjson_get_len(v));
-    return yyjson_is_str(v) && str_to_i64(text, &ns) == 0 ? ns : 0;
+    /* One nanosecond more is where the next connection begins. */
+    return yyjson_is_str(v) && str_to_i64(text, &ns) == 0 && ns < INT64_MAX ? ns : 0;
 }
 
 static void log_stream(yyjson_val *stream, int64_t *last_ns)

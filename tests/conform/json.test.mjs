@@ -64,3 +64,18 @@ test('paths into JSON', async () => {
   const got = err.trim().split('\n').map((line) => JSON.parse(line)[0]);
   rows.forEach(([path, want], i) => assert.deepEqual(got[i], want ?? null, path));
 });
+
+// gjson would go on for as long as its stack lasts.
+test('paths within paths end somewhere', async () => {
+  writeFileSync(join(dir, 'deep.js'), `import http from 'k6/http';
+    export default () => {
+      const res = http.get('http://127.0.0.1:${server.address().port}/');
+      const nested = '@dig:'.repeat(20000) + 'a';
+      console.log(res.json('nothing.x|' + nested), Array.isArray(res.json('!{}|' + nested)), res.json('@dig:nets.0').join());
+    };`);
+  const p = spawn(spate, ['run', '-q', '--log-format', 'raw', 'deep.js'], { cwd: dir, env: { PATH: process.env.PATH, HOME: dir, ASAN_OPTIONS: process.env.ASAN_OPTIONS ?? '' } });
+  let err = '';
+  p.stderr.on('data', (d) => { err += d; });
+  assert.equal(await new Promise((ok) => p.on('close', ok)), 0, err);
+  assert.equal(err, 'undefined true ig,fb,ig\n');
+});
