@@ -98,6 +98,8 @@ static int proxy_of_url(const struct url *u, struct proxy **ret)
         return -ENOMEM;
     p->port = u->port;
     int rc = set_kind(p, u->scheme);
+    if (rc == 0 && u->port_beyond) /* not another port, which may be somebody else's */
+        rc = err_set(E_CONFIG, "a proxy's port is at most %d", UINT16_MAX);
     if (rc == 0 && u->userinfo.ptr != NULL)
         rc = set_user(p, u);
     if (rc == 0 && (p->host = str_dup(u->host)) == NULL)

@@ -64,6 +64,8 @@ static void test_kinds(void **state)
         {"p", PROXY_HTTP, 80},
         {"[::1]:8", PROXY_HTTP, 8},
         {"ftp://p", -1, 0},
+        {"http://p:65536", -1, 0},
+        {"p:99999", -1, 0},
         {"quic://p", -1, 0},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
