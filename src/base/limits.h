@@ -95,6 +95,7 @@
 #define JS_FILE_BYTES_MAX     (512L * 1024 * 1024)       /* one script file or open(); it is held in memory */
 #define JS_FILES_MAX          20000                      /* modules and opened files; TAR_ENTRIES_MAX */
 #define JS_PATH_MAX           4096                       /* PATH_MAX */
+#define JS_IMPORT_DEPTH_MAX   250                        /* modules that import each other, in a row: each takes some stack */
 #define JS_REMOTE_FILES_MAX   2000                       /* modules from the web; libraries come as a handful */
 #define JS_REMOTE_BYTES_MAX   (64L * 1024 * 1024)        /* one of them */
 #define JS_TYPESCRIPT_BYTES   (32L * 1024 * 1024)        /* one file with types; parsing takes ten times that */

@@ -278,7 +278,13 @@ static int unit_compile(struct js_program *p, const struct js_import *what, uint
     rc = unit_add(p, what->name, specifier_folder_of(what->name), &unit);
     if (rc < 0)
         return rc;
-    rc = compile_unit(p, unit, &file);
+    if (++p->depth > JS_IMPORT_DEPTH_MAX)
+        rc = err_exit(
+            err_set(E_LIMIT, "modules import each other more than %d deep", JS_IMPORT_DEPTH_MAX),
+            EXIT_SCRIPT);
+    else
+        rc = compile_unit(p, unit, &file);
+    p->depth--;
     if (rc < 0) {
         p->units[unit].kind = JS_UNIT_BROKEN;
         return rc;

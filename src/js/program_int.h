@@ -58,6 +58,7 @@ struct js_program {
     struct js_image *image; /* the newest */
     bool bundled;           /* an archive's: no file comes from a disk */
     bool lenient;           /* built-in modules that aren't there are no error */
+    uint32_t depth;         /* units that are being compiled, each for the one before */
     bool sealed;
     bool first_vm_made;
     struct shared_arrays *shared; /* js/shared.h; may change after the seal, too */

@@ -260,3 +260,14 @@ test('source maps that can’t be had don’t stop a script', async () => {
     assert.equal(err.match(/Couldn't load/g).length, 1);
   }
 });
+
+// ---- servers and files that go on without end ----------------------------------------------------
+
+test('imports have a depth', async () => {
+  const files = { 'a.js': `import './d0.js';${end}` };
+  for (let i = 0; i < 300; i++) files[`d${i}.js`] = `import './d${i + 1}.js'; export default 1;`;
+  files['d300.js'] = 'export default 1;';
+  await fails(files, 107, 'modules import each other more than 250 deep');
+  await fails({ ...files, 'a.js': `require('./d0.js');${end}` }, 107, 'modules import each other more than 250 deep');
+  await says({ ...files, 'a.js': `import './d60.js'; console.log('fine');${end}` }, ['fine']);
+});
