@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -58,6 +59,10 @@ static void write_all(struct outfile *f, const uint8_t *data, size_t len)
         ssize_t n = write(f->fd, data, len);
         if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0 && errno == EAGAIN) { /* a pipe that another program made non-blocking */
+            (void)poll(&(struct pollfd){.fd = f->fd, .events = POLLOUT}, 1, -1);
+            continue;
+        }
         if (n <= 0) {
             f->rc = n < 0 ? -errno : -EIO;
             return;
