@@ -3,6 +3,7 @@
 #include "base/limits.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -23,15 +24,32 @@ void screen_init(void)
     screen.err_tty = is_terminal(STDERR_FILENO);
 }
 
+/* 0, or why not all of it could be written. Waits for a pipe that another program made
+ * non-blocking. */
+static int write_whole(int fd, const char *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n < 0 && errno == EAGAIN)
+            (void)poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
+        else if (n < 0 && errno != EINTR)
+            return -errno;
+        else if (n == 0)
+            return -EIO;
+        if (n > 0) {
+            data += n;
+            len -= (size_t)n;
+        }
+    }
+    return 0;
+}
+
 /* Under the lock. Of a closed pipe nobody wants to hear; of a full disk somebody has to. */
 static void put(FILE *to, const void *data, size_t len)
 {
-    bool whole = fwrite(data, 1, len, to) == len;
-    whole = fflush(to) == 0 && whole;
-    if (!whole && to == stdout && errno != EPIPE && screen.out_error == 0)
-        screen.out_error = errno != 0 ? -errno : -EIO;
-    if (!whole)
-        clearerr(to); /* what is written later may find room */
+    int rc = fflush(to) == 0 ? write_whole(fileno(to), data, len) : -errno;
+    if (rc < 0 && to == stdout && rc != -EPIPE && screen.out_error == 0)
+        screen.out_error = rc;
 }
 
 int screen_error(void)
