@@ -32,7 +32,7 @@ int v1_cloud_start(struct server *s, int64_t id)
                   .entered_ns = clock_wall_ns(),
                   .message = STR("No load zone is available: this server doesn't execute tests "
                                  "yet. Run the test on a machine of yours and stream its "
-                                 "results (k6 run --out cloud)")},
+                                 "results (run --out cloud, cloud run --local-execution)")},
         .result = RESULT_ERROR,
     };
     bool repeated = false;
