@@ -350,14 +350,24 @@ static bool is_fresh(const struct entry *e, int64_t ttl_ns)
     return e->ips_len > 0 && clock_mono_ns() - e->looked_up_ns < ttl_ns;
 }
 
+/* Whoever told us may still be about to wake our loop, which may end next: it does so under the
+ * lock. */
+static void let_go_of_sender(struct dns_cache *c)
+{
+    pthread_mutex_lock(&c->lock);
+    pthread_mutex_unlock(&c->lock);
+}
+
 /* Until the look-up is over (0: w->result says how it went) or the deadline is. */
 static int await_answer(struct dns_cache *c, struct entry *e, struct waiter *w, int64_t deadline_ns)
 {
     int rc = 0;
     while (!w->answered && rc == 0)
         rc = co_park(deadline_ns);
-    if (w->answered)
+    if (w->answered) {
+        let_go_of_sender(c);
         return rc == -ECANCELED ? rc : 0;
+    }
     pthread_mutex_lock(&c->lock);
     bool listed = w->listed;
     if (listed) {
@@ -369,6 +379,8 @@ static int await_answer(struct dns_cache *c, struct entry *e, struct waiter *w, 
     pthread_mutex_unlock(&c->lock);
     while (!listed && !w->answered)
         co_park_hard(); /* the mail is on its way and holds the waiter */
+    if (!listed)
+        let_go_of_sender(c);
     return rc;
 }
 

@@ -577,7 +577,7 @@ describe('exit codes', { concurrency: 2 }, () => {
     [['--tag', 'x', 'ok.js'], 255, 'invalid tag'],
     [['--blacklist-ip', 'x', 'ok.js'], 255, 'invalid CIDR address: x'],
     [['--block-hostnames', 'a*b', 'ok.js'], 255, 'a*b'],
-    [['--local-ips', 'x', 'ok.js'], 255, "'x'"],
+    [['--local-ips', 'x', 'ok.js'], 255, 'x is not a valid IP, IP range or CIDR'],
     [['--dns', 'foo', 'ok.js'], 255, 'foo'],
     [['--dns', 'ttl=zz', 'ok.js'], 255, 'zz'],
     [['--dns', 'policy=zz', 'ok.js'], 255, 'zz'],
