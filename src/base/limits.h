@@ -103,6 +103,7 @@
 #define JS_SOURCE_MAP_PLACES  (16L * 1024 * 1024)        /* mappings of one, 20 bytes each */
 #define JS_SOURCE_MAP_SOURCES 100000                     /* files that one speaks of */
 #define JS_REMOTE_TIMEOUT_NS  (60 * NS_PER_S)            /* k6's, for one fetch */
+#define TYPESCRIPT_STACK_MAX ((size_t)4 << 20)            /* bytes of stack for removing types */
 #define JS_NATIVE_STACK_BYTES (64 * 1024)                /* kept free below the script's deepest frame: a TLS handshake */
 #define JS_VU_MEMORY_MAX      (1024L * 1024 * 1024)      /* of one VU's script, unless said otherwise */
 #define JS_TIMERS_MAX         1000000                    /* of one VU */

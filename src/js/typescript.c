@@ -1,6 +1,7 @@
 #include "js/typescript.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <quickjs.h>
 
 #include "base/err.h"
@@ -47,6 +48,21 @@ static int load_library(struct typescript *t)
     return 0;
 }
 
+/* How deep the library may go, which descends into the source by recursion: half of what the thread
+ * has. It never runs on a coroutine. */
+static size_t stack_room(void)
+{
+    pthread_attr_t attr;
+    void *base = NULL;
+    size_t size = 0;
+    if (pthread_getattr_np(pthread_self(), &attr) != 0)
+        return JS_DEFAULT_STACK_SIZE;
+    if (pthread_attr_getstack(&attr, &base, &size) != 0)
+        size = 2 * (size_t)JS_DEFAULT_STACK_SIZE;
+    pthread_attr_destroy(&attr);
+    return MIN(size / 2, TYPESCRIPT_STACK_MAX);
+}
+
 static int make(struct typescript **ret)
 {
     struct typescript *t = mem_calloc(1, sizeof *t);
@@ -54,6 +70,8 @@ static int make(struct typescript **ret)
         return -ENOMEM;
     t->strip = JS_UNDEFINED;
     t->rt = JS_NewRuntime();
+    if (t->rt)
+        JS_SetMaxStackSize(t->rt, stack_room());
     t->ctx = t->rt ? JS_NewContext(t->rt) : NULL;
     int rc = t->ctx ? load_library(t) : -ENOMEM;
     if (rc < 0) {
