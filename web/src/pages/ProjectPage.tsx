@@ -127,7 +127,7 @@ function LimitsForm({ id, limits, mayChange, onChanged }: { id: number; limits: 
         {limitFields.map((f) => (
           <div key={f.key} className="with-unit">
             <label htmlFor={f.key}>{f.label}</label>
-            <input id={f.key} type="number" min={1} step={1} disabled={!mayChange} value={texts[f.key] ?? ""} onChange={(e) => setTexts({ ...texts, [f.key]: e.target.value })} />
+            <input id={f.key} type="number" min={1} step={1} disabled={!mayChange || limits === null} value={texts[f.key] ?? ""} onChange={(e) => setTexts({ ...texts, [f.key]: e.target.value })} />
           </div>
         ))}
         <p className="form-error" role="alert">
